@@ -1,0 +1,178 @@
+"""A virtual machine to be placed: vnodes, vcpus, and what it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from placer.arrays import Ints, read_only, same_fields
+from placer.cpulist import CpuList
+from placer.units import LOCAL_DISTANCE, ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, REMOTE_DISTANCE
+
+DomainType = Literal["pv", "pvh", "hvm"]
+MemoryPolicy = Literal["strict", "preferred", "interleave"]
+ThreadPolicy = Literal["prefer", "isolate", "require"]
+CpuSpill = Literal["last", "never", "free"]
+
+OVERHEAD_PAGES: dict[str, int] = {"pv": 256, "pvh": 512, "hvm": 512}
+"""Pages that the toolstack needs beside the guest's own (libxl_dom.c: 1 or 2 MiB)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VnodeMemory:
+    """How the memory of one vnode may lie.
+
+    ``interleave_pnodes`` is the given set and ``interleave_width`` the size of a set
+    that the solver chooses; exactly one of the two is set with ``interleave``.
+    """
+
+    policy: MemoryPolicy = "strict"
+    interleave_pnodes: tuple[int, ...] | None = None
+    interleave_width: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Domain:
+    """One virtual machine.
+
+    Shapes: V vnodes, N vcpus. All arrays are int64 and read-only.
+
+    - ``vnode_pages[i]``; with ``auto_vnodes`` one entry, the whole memory, and the
+      solver chooses how many vnodes there are (C4).
+    - ``vcpu_to_vnode[v]``, or None where the solver chooses; then
+      ``vcpu_bounds[i] = (least, most)`` where the user gives bounds.
+    - ``distances[i, j]``; with ``auto_distances`` they follow the pnodes chosen and
+      this holds 10 and 20.
+    - ``vnode_pnode[i]``: the pnode asked for, -1 where the solver chooses.
+    - ``hard_affinity[v]``, ``soft_affinity[v]``: a CPU list or None for any pcpu.
+    - ``memory[i]``: the memory policy of vnode i. ``page_order[i]``: 0, 9 or 18, the
+      page size wanted.
+    - ``dedicated``: every vcpu has a pcpu of its own, by ``thread_policy``.
+    - ``access[i][j]``: measured access shares, exact; None where they follow from
+      sizes and distances. A row of a vnode without vcpus may be empty.
+    - ``groups``: names of groups of the problem; ``hosts``: the only hosts allowed,
+      or None; ``forbidden_hosts``.
+    - ``extra``: configuration that placer does not use, kept for export, in order:
+      (key, value) with str, int or (nested) list values.
+
+    Raises ValueError where the fields contradict one another.
+    """
+
+    name: str
+    type: DomainType = "pv"
+    vnode_pages: Ints
+    num_vcpus: int
+    vcpu_to_vnode: Ints | None = None
+    vcpu_bounds: Ints | None = None
+    distances: Ints = None  # type: ignore[assignment]  # filled in below
+    auto_vnodes: bool = False
+    auto_distances: bool = False
+    vnode_pnode: Ints = None  # type: ignore[assignment]
+    hard_affinity: tuple[CpuList | None, ...] = ()
+    soft_affinity: tuple[CpuList | None, ...] = ()
+    memory: tuple[VnodeMemory, ...] = ()
+    page_order: Ints = None  # type: ignore[assignment]
+    dedicated: bool = False
+    thread_policy: ThreadPolicy = "prefer"
+    priority: int = 1
+    groups: tuple[str, ...] = ()
+    hosts: tuple[str, ...] | None = None
+    forbidden_hosts: tuple[str, ...] = ()
+    distinct_pnodes: bool = False
+    cpu_spill: CpuSpill = None  # type: ignore[assignment]
+    access: tuple[tuple[Fraction, ...], ...] | None = None
+    extra: tuple[tuple[str, Any], ...] = ()
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "vnode_pages", read_only(self.vnode_pages))
+        num_vnodes = len(self.vnode_pages)
+        if self.distances is None:
+            near_far = np.full((num_vnodes, num_vnodes), REMOTE_DISTANCE)
+            np.fill_diagonal(near_far, LOCAL_DISTANCE)
+            put(self, "distances", near_far)
+        put(self, "distances", read_only(self.distances, ndim=2))
+        if self.vnode_pnode is None:
+            put(self, "vnode_pnode", np.full(num_vnodes, -1))
+        put(self, "vnode_pnode", read_only(self.vnode_pnode))
+        if self.page_order is None:
+            put(self, "page_order", np.zeros(num_vnodes, dtype=np.int64))
+        put(self, "page_order", read_only(self.page_order))
+        if self.vcpu_to_vnode is not None:
+            put(self, "vcpu_to_vnode", read_only(self.vcpu_to_vnode))
+        if self.vcpu_bounds is not None:
+            put(self, "vcpu_bounds", read_only(self.vcpu_bounds, ndim=2))
+        if not self.memory:
+            put(self, "memory", (VnodeMemory(),) * num_vnodes)
+        if not self.hard_affinity:
+            put(self, "hard_affinity", (None,) * self.num_vcpus)
+        if not self.soft_affinity:
+            put(self, "soft_affinity", (None,) * self.num_vcpus)
+        if self.cpu_spill is None:
+            put(self, "cpu_spill", "never" if self.dedicated else "last")
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+
+    @property
+    def num_vnodes(self) -> int:
+        """How many vnodes are given (1 with ``auto_vnodes``)."""
+        return len(self.vnode_pages)
+
+    @property
+    def memory_pages(self) -> int:
+        """The guest's own pages, over all vnodes."""
+        return int(self.vnode_pages.sum())
+
+    @property
+    def overhead_pages(self) -> int:
+        """Pages that the toolstack needs beside the guest's own, by type."""
+        return OVERHEAD_PAGES[self.type]
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _contradictions(domain: Domain) -> list[str]:
+    """Return what is wrong with the fields of ``domain``, most basic first."""
+    num_vnodes, num_vcpus = len(domain.vnode_pages), domain.num_vcpus
+    if num_vnodes == 0 or num_vcpus < 1:
+        return ["a domain has at least one vnode and one vcpu"]
+    found = []
+    if (domain.vnode_pages < 0).any() or domain.vnode_pages.sum() <= 0:
+        found.append("a domain has memory, and no vnode has less than none")
+    if domain.distances.shape != (num_vnodes, num_vnodes):
+        found.append(f"distances need {num_vnodes * num_vnodes} entries")
+    elif (domain.distances <= 0).any():
+        found.append("distances are above 0")
+    if len(domain.vnode_pnode) != num_vnodes or (domain.vnode_pnode < -1).any():
+        found.append("one pnode for each vnode")
+    if len(domain.memory) != num_vnodes or len(domain.page_order) != num_vnodes:
+        found.append("one memory policy and page size for each vnode")
+    if not np.isin(domain.page_order, (ORDER_4KIB, ORDER_2MIB, ORDER_1GIB)).all():
+        found.append("page sizes are 4 KiB, 2 MiB or 1 GiB")
+    if len(domain.hard_affinity) != num_vcpus or len(domain.soft_affinity) != num_vcpus:
+        found.append("one affinity for each vcpu")
+    mapping = domain.vcpu_to_vnode
+    if mapping is not None and (
+        len(mapping) != num_vcpus or mapping.min() < 0 or mapping.max() >= num_vnodes
+    ):
+        found.append(f"one vnode, 0 to {num_vnodes - 1}, for each of {num_vcpus} vcpus")
+    if domain.vcpu_bounds is not None and domain.vcpu_bounds.shape != (num_vnodes, 2):
+        found.append("one pair of vcpu bounds for each vnode")
+    if domain.auto_vnodes and (num_vnodes != 1 or mapping is not None):
+        found.append("vnodes = 'auto' takes no vnode sizes and no vcpu map")
+    if domain.access is not None and len(domain.access) != num_vnodes:
+        found.append("one row of access shares for each vnode")
+    if domain.priority < 1:
+        found.append("priority is 1 or more")
+    for vnode in domain.memory:
+        given = (vnode.interleave_pnodes is not None) + (vnode.interleave_width is not None)
+        if given != (1 if vnode.policy == "interleave" else 0):
+            found.append("interleave takes a set of pnodes or a width, nothing else does")
+    return found

@@ -1,0 +1,65 @@
+"""The one family of errors, and the faults that they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong, or worth a warning, in what a user gave.
+
+    ``found`` and ``expected`` are short phrases; ``line`` and ``column`` count
+    from 1 and are None where the source has no lines.
+    """
+
+    source: str
+    field: str
+    found: str
+    expected: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = self.source
+        if self.line is not None:
+            place += f":{self.line}"
+            if self.column is not None:
+                place += f":{self.column}"
+        text = f"{place}: {self.field}: found {self.found}"
+        return f"{text}, expected {self.expected}" if self.expected else text
+
+
+class PlacerError(Exception):
+    """Any failure that placer itself reports; the program exits with ``exit_code``."""
+
+    exit_code = 1
+
+
+class InputError(PlacerError):
+    """What the user gave cannot be read or contradicts itself: all faults at once."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Fault | Iterable[Fault]) -> None:
+        self.faults: tuple[Fault, ...] = (
+            (faults,) if isinstance(faults, Fault) else tuple(faults)
+        )
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class RefusedError(PlacerError):
+    """A thing that was asked for cannot be done for a stated reason (an export, say)."""
+
+    exit_code = 2
+
+
+class AllocationError(PlacerError):
+    """The heap of a host cannot realise a placement."""
+
+    exit_code = 3
+
+
+class ModelError(PlacerError):
+    """The solver rejected the model or an answer failed the checker: a defect of placer."""

@@ -1,0 +1,1 @@
+"""The bulk page allocator: arrays of extents in, arrays of extents out."""

@@ -1,0 +1,69 @@
+"""The answer: where everything is, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from placer.arrays import Ints, read_only, same_fields
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PlacedDomain:
+    """One domain on one host.
+
+    Shapes: V vnodes, N vcpus, P pnodes of the host. All arrays int64, read-only.
+
+    - ``vnode_pages[i]``: pages of vnode i (chosen by the solver with
+      ``vnodes = "auto"``, else the domain's).
+    - ``home[i]``: the home pnode of vnode i. ``pages[i, p]``: its pages on pnode p.
+    - ``vcpu_to_vnode[v]``, ``vcpu_to_pnode[v]``, ``vcpu_to_pcpu[v]`` (a pcpu id; shared
+      pcpus may be named more than once).
+    - ``empty_siblings``: pcpu ids left empty because of the domain's thread policy.
+    """
+
+    domain: str
+    host: str
+    vnode_pages: Ints
+    home: Ints
+    pages: Ints
+    vcpu_to_vnode: Ints
+    vcpu_to_pnode: Ints
+    vcpu_to_pcpu: Ints
+    empty_siblings: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("vnode_pages", "home", "vcpu_to_vnode", "vcpu_to_pnode", "vcpu_to_pcpu"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        object.__setattr__(self, "pages", read_only(self.pages, ndim=2))
+
+    @property
+    def num_vnodes(self) -> int:
+        """How many vnodes the domain has."""
+        return len(self.home)
+
+    @property
+    def pages_on(self) -> Ints:
+        """The domain's pages by pnode."""
+        return np.asarray(self.pages.sum(axis=0), dtype=np.int64)
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Every placed domain, in the problem's order, and the names left out."""
+
+    domains: tuple[PlacedDomain, ...]
+    unplaced: tuple[str, ...] = field(default=())
+
+    def of(self, name: str) -> PlacedDomain:
+        """Return the placed domain named ``name``; KeyError where it is not placed."""
+        for placed in self.domains:
+            if placed.domain == name:
+                return placed
+        raise KeyError(name)
