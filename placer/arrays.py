@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,10 @@ def read_only(values: npt.ArrayLike, *, ndim: int = 1) -> Ints:
     array = array.astype(np.int64, copy=True)
     array.setflags(write=False)
     return array
+
+
+ABSENT: Final = read_only([])
+"""Stands for an array that was not given; the value that takes it fills in its default."""
 
 
 def same_fields(left: object, right: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from placer.arrays import Ints, read_only, same_fields
+from placer.arrays import ABSENT, Ints, read_only, same_fields
 from placer.cpulist import CpuList
 from placer.units import LOCAL_DISTANCE, ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, REMOTE_DISTANCE
 
@@ -67,14 +67,14 @@ class Domain:
     num_vcpus: int
     vcpu_to_vnode: Ints | None = None
     vcpu_bounds: Ints | None = None
-    distances: Ints = None  # type: ignore[assignment]  # filled in below
+    distances: Ints = field(default_factory=lambda: ABSENT)
     auto_vnodes: bool = False
     auto_distances: bool = False
-    vnode_pnode: Ints = None  # type: ignore[assignment]
+    vnode_pnode: Ints = field(default_factory=lambda: ABSENT)
     hard_affinity: tuple[CpuList | None, ...] = ()
     soft_affinity: tuple[CpuList | None, ...] = ()
     memory: tuple[VnodeMemory, ...] = ()
-    page_order: Ints = None  # type: ignore[assignment]
+    page_order: Ints = field(default_factory=lambda: ABSENT)
     dedicated: bool = False
     thread_policy: ThreadPolicy = "prefer"
     priority: int = 1
@@ -82,7 +82,7 @@ class Domain:
     hosts: tuple[str, ...] | None = None
     forbidden_hosts: tuple[str, ...] = ()
     distinct_pnodes: bool = False
-    cpu_spill: CpuSpill = None  # type: ignore[assignment]
+    cpu_spill: CpuSpill | None = None
     access: tuple[tuple[Fraction, ...], ...] | None = None
     extra: tuple[tuple[str, Any], ...] = ()
     source: str = field(default="", compare=False)
@@ -91,15 +91,15 @@ class Domain:
         put = object.__setattr__
         put(self, "vnode_pages", read_only(self.vnode_pages))
         num_vnodes = len(self.vnode_pages)
-        if self.distances is None:
+        if self.distances is ABSENT:
             near_far = np.full((num_vnodes, num_vnodes), REMOTE_DISTANCE)
             np.fill_diagonal(near_far, LOCAL_DISTANCE)
             put(self, "distances", near_far)
         put(self, "distances", read_only(self.distances, ndim=2))
-        if self.vnode_pnode is None:
+        if self.vnode_pnode is ABSENT:
             put(self, "vnode_pnode", np.full(num_vnodes, -1))
         put(self, "vnode_pnode", read_only(self.vnode_pnode))
-        if self.page_order is None:
+        if self.page_order is ABSENT:
             put(self, "page_order", np.zeros(num_vnodes, dtype=np.int64))
         put(self, "page_order", read_only(self.page_order))
         if self.vcpu_to_vnode is not None:

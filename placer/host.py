@@ -114,7 +114,7 @@ class Host:
     @property
     def usable_pages(self) -> Ints:
         """Free pages less the reserve, by pnode, never below 0."""
-        return np.maximum(self.free_pages - self.reserve_pages, 0)
+        return read_only(np.maximum(self.free_pages - self.reserve_pages, 0))
 
     def __eq__(self, other: object) -> bool:
         return same_fields(self, other)

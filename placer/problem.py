@@ -113,8 +113,8 @@ def _access_faults(domain: Domain, where: str) -> list[Fault]:
             continue
         if len(row) != domain.num_vnodes or any(share < 0 for share in row):
             what, expected = f"{len(row)} entries", f"{domain.num_vnodes} shares of 0 or more"
-        elif abs(sum(row) - 1) > Fraction(1, 1_000_000):
-            what, expected = f"sum {float(sum(row)):.7g}", "sum 1 within 1e-6"
+        elif abs(sum(row, Fraction(0)) - 1) > Fraction(1, 1_000_000):
+            what, expected = f"sum {float(sum(row, Fraction(0))):.7g}", "sum 1 within 1e-6"
         elif any(s > 0 and not m for s, m in zip(row, domain.vnode_pages.tolist(), strict=True)):
             what, expected = "a share on a vnode without memory", "0 there"
         else:
@@ -137,4 +137,3 @@ def _affinity_faults(problem: Problem, domain: Domain, where: str) -> list[Fault
                 )
             )
     return found
-

@@ -62,7 +62,8 @@ def parse_size(text: str) -> int:
     factor = _SUFFIXES[match[3].upper()]
     fraction = match[2] or ""
     scaled = int(match[1] + fraction) * factor
-    whole, rest = divmod(scaled, 10 ** len(fraction))
+    scale: int = 10 ** len(fraction)
+    whole, rest = divmod(scaled, scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole number of bytes")
     return whole

@@ -1,0 +1,366 @@
+"""The lexicographic search: solve a level, freeze it, hint the next (MODEL "Levels")."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Literal
+
+from ortools.sat.python import cp_model
+
+from placer.arrays import Ints
+from placer.cpsat.constraints import add_constraints
+from placer.cpsat.extract import extract_placement
+from placer.cpsat.objective import (
+    access_cost,
+    chosen_vnodes,
+    homes_in_order,
+    packed_pages,
+    placed_priority,
+    spread_levels,
+    vcpus_off_home,
+    vcpus_off_soft,
+)
+from placer.cpsat.variables import Expr, Variables
+from placer.errors import ModelError
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.result import Level, SolverInfo, Status
+
+MAX_ORDERED_VNODES = 64
+"""Beyond so many vnodes the lexicographically first placement is not searched for."""
+
+_ORDER_RANGE = 1 << 40
+"""Homes are put in order several vnodes at a time, as digits of a number below this."""
+
+Sense = Literal["min", "max"]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long and with what CP-SAT may search.
+
+    ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
+    deterministic time as well, so that equal runs stop at the same point.
+    """
+
+    seed: int = 0
+    workers: int = 1
+    time_limit: float | None = None
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What the search found: ``placement`` is None unless the status has one."""
+
+    status: Status
+    levels: list[Level] = field(default_factory=list)
+    placement: Placement | None = None
+    interrupted: bool = False
+
+
+def solver_info(limits: Limits) -> SolverInfo:
+    """Return the name and version of the solver with what it was given."""
+    return SolverInfo(
+        name="cpsat", version=version("ortools"), seed=limits.seed, workers=limits.workers
+    )
+
+
+def search(
+    problem: Problem,
+    limits: Limits,
+    *,
+    sizes: dict[str, Ints] | None = None,
+    progress: Progress | None = None,
+) -> Answer:
+    """Place the domains of ``problem`` level after level.
+
+    First without any vcpu off its home pnode, which is level 2a at its bound of 0;
+    only where that is impossible with the spill that ``cpu_spill = last`` allows.
+    ``sizes`` fixes the vnodes of domains that are split unequally (C4).
+    """
+    return _Search(problem, limits, sizes, progress).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        problem: Problem,
+        limits: Limits,
+        sizes: dict[str, Ints] | None,
+        progress: Progress | None,
+    ) -> None:
+        self.problem = problem
+        self.limits = limits
+        self.sizes = sizes
+        self.progress = progress
+        self.started = time.monotonic()
+        self.work = 0.0
+        self.frozen: list[tuple[Callable[[Variables], Expr], int, int]] = []
+        self.answer = Answer(status="unknown")
+        self.v = self._encode(spill=False)
+        self.hint: dict[int, int] = {}
+
+    def run(self) -> Answer:
+        """Go through the levels; stop where one has no answer."""
+        may_spill = any(domain.cpu_spill == "last" for domain in self.problem.domains)
+        auto = any(d.auto_vnodes and d.name not in (self.sizes or {}) for d in self.problem.domains)
+        if self.problem.allow_partial or auto:
+            self.v = self._encode(spill=may_spill)
+            partial = self.problem.allow_partial
+            if partial and not self._level("placed_priority", placed_priority, "max"):
+                return self.answer
+            if auto and not self._level("auto_vnodes", chosen_vnodes, "min"):
+                return self.answer
+            if may_spill:
+                self.v = self._encode(spill=False)
+        if not self._keep_vcpus_home(may_spill=may_spill):
+            return self.answer
+        self._level("cost", access_cost, "min", slack=True)
+        if any(mask is not None for d in self.problem.domains for mask in d.soft_affinity):
+            self._level("vcpus_off_soft", vcpus_off_soft, "min")
+        if self.problem.policy.tie_break == "spread":
+            fullest, fullness = spread_levels(self.v)
+            self._level("spread_max", lambda _: fullest, "min")
+            self._level("spread_sum", lambda _: fullness, "min")
+        elif self.problem.policy.tie_break == "pack":
+            self._level("packed_pages", packed_pages, "max")
+        self._order_homes()
+        proven = all(level.status == "optimal" for level in self.answer.levels)
+        self.answer.status = "optimal" if proven else "feasible"
+        return self.answer
+
+    # -- levels ----------------------------------------------------------------
+
+    def _keep_vcpus_home(self, *, may_spill: bool) -> bool:
+        """Level 2a: 0 where a placement without spill exists, else the least spill."""
+        started = time.monotonic()
+        status, solver = self._solve(None)
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            self._take(solver)
+            self._report_proven("vcpus_off_home", 0, "min", started)
+            return True
+        if not may_spill:
+            self._fail(status)
+            return False
+        self.v = self._encode(spill=True)
+        bound = 1 if status == cp_model.INFEASIBLE else 0
+        return self._level("vcpus_off_home", vcpus_off_home, "min", least=bound)
+
+    def _level(
+        self,
+        name: str,
+        count: Callable[[Variables], Expr],
+        sense: Sense,
+        *,
+        slack: bool = False,
+        least: int = 0,
+    ) -> bool:
+        """Solve one level and freeze it; False where there is no answer at all."""
+        started = time.monotonic()
+        expression = count(self.v)
+        if isinstance(expression, int):
+            self._report_proven(name, expression, sense, started)
+            return True
+        model = self.v.model
+        if sense == "min":
+            model.minimize(expression)
+        else:
+            model.maximize(expression)
+        status, solver = self._solve(expression)
+        model.clear_objective()  # type: ignore[no-untyped-call]
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            if status == cp_model.INFEASIBLE and self.answer.placement is not None:
+                raise ModelError(f"level {name} lost the placement of the level before")
+            return self._skip(name, expression, sense, status)
+        self._take(solver)
+        value = int(solver.value(expression))
+        bound = value
+        if status == cp_model.FEASIBLE:
+            found = solver.best_objective_bound
+            bound = max(least, int(-(-found // 1))) if sense == "min" else int(found // 1)
+        proven = bound == value
+        self._report(
+            Level(
+                name=name,
+                value=value,
+                bound=bound,
+                status="optimal" if proven else "feasible",
+                sense=sense,
+                seconds=time.monotonic() - started,
+            )
+        )
+        given_up = int(value * self.problem.cost_slack) if slack else 0
+        if sense == "min":
+            model.add(expression <= value + given_up)
+        else:
+            model.add(expression >= value)
+        self.frozen.append((count, value, 1 if sense == "max" else -1))
+        return True
+
+    def _skip(self, name: str, expression: Expr, sense: Sense, status: Any) -> bool:
+        """The time ran out: the level has the value of the placement at hand, unproven."""
+        if self.answer.placement is None or not self.hint:
+            self._fail(status)
+            return False
+        value = self._value_of_hint(expression)
+        bound = 0
+        if sense == "max":
+            bound = max(value, *(sum(host.total_pages.tolist()) for host in self.problem.hosts))
+        proven = value == bound
+        self._report(
+            Level(
+                name=name,
+                value=value,
+                bound=bound,
+                status="optimal" if proven else "feasible",
+                sense=sense,
+            )
+        )
+        return True
+
+    def _order_homes(self) -> None:
+        """Level 5: the lexicographically first homes, several vnodes a solve."""
+        proven = all(level.status == "optimal" for level in self.answer.levels)
+        homes = [
+            expression
+            for domain in range(len(self.problem.domains))
+            for expression in homes_in_order(self.v, domain)
+        ]
+        if not proven or not homes or len(homes) > MAX_ORDERED_VNODES:
+            return
+        started = time.monotonic()
+        base = sum(host.num_pnodes for host in self.problem.hosts)
+        width = 1
+        while base > 1 and width < len(homes) and base ** (width + 1) <= _ORDER_RANGE:
+            width += 1
+        ordered = 0
+        for start in range(0, len(homes), width):
+            digits = homes[start : start + width]
+            number: Expr = 0
+            for digit in digits:
+                number = base * number + digit
+            if not isinstance(number, int):
+                self.v.model.minimize(number)
+                status, solver = self._solve(number)
+                self.v.model.clear_objective()  # type: ignore[no-untyped-call]
+                if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                    self._take(solver)
+                if status != cp_model.OPTIMAL:
+                    break
+                for digit in digits:
+                    if not isinstance(digit, int):
+                        self.v.model.add(digit == int(solver.value(digit)))
+            ordered += len(digits)
+        self._report(
+            Level(
+                name="homes_in_order",
+                value=ordered,
+                bound=len(homes),
+                status="optimal" if ordered == len(homes) else "feasible",
+                sense="max",
+                seconds=time.monotonic() - started,
+            )
+        )
+
+    # -- solving ---------------------------------------------------------------
+
+    def _encode(self, *, spill: bool) -> Variables:
+        variables = Variables(self.problem, spill=spill, sizes=self.sizes)
+        add_constraints(variables)
+        for count, value, sign in self.frozen:
+            expression = count(variables)
+            if not isinstance(expression, int):
+                variables.model.add(sign * expression >= sign * value)
+        self.hint = {}
+        return variables
+
+    def _solve(self, objective: Expr | None) -> tuple[Any, cp_model.CpSolver]:
+        """Run CP-SAT on the model as it stands; MODEL_INVALID is a defect, with its text."""
+        model = self.v.model
+        solver = cp_model.CpSolver()
+        parameters = solver.parameters
+        parameters.random_seed = self.limits.seed
+        parameters.num_workers = self.limits.workers
+        parameters.catch_sigint_signal = False
+        if objective is None:
+            parameters.stop_after_first_solution = True
+        if self.limits.time_limit is not None:
+            left = self.limits.time_limit - (time.monotonic() - self.started)
+            parameters.max_time_in_seconds = max(left, 0.0)
+            if self.limits.workers == 1:
+                budget = self.limits.time_limit - self.work
+                parameters.max_deterministic_time = max(budget, 0.0)
+            if left <= 0 or self.answer.interrupted:
+                return cp_model.UNKNOWN, solver
+        if self.answer.interrupted:
+            return cp_model.UNKNOWN, solver
+        model.clear_hints()  # type: ignore[no-untyped-call]
+        for index, value in self.hint.items():
+            model.add_hint(model.get_int_var_from_proto_index(index), value)
+        status = self._solve_interruptibly(solver)
+        self.work += solver.response_proto.deterministic_time
+        if status == cp_model.MODEL_INVALID:
+            raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
+        return status, solver
+
+    def _solve_interruptibly(self, solver: cp_model.CpSolver) -> Any:
+        """Solve beside the main thread, so that Ctrl-C can stop it and keep the best so far."""
+        outcome: list[Any] = []
+        thread = threading.Thread(
+            target=lambda: outcome.append(solver.solve(self.v.model)), name="cp-sat"
+        )
+        thread.start()
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            self.answer.interrupted = True
+            solver.stop_search()
+            thread.join()
+        return outcome[0]
+
+    def _take(self, solver: cp_model.CpSolver) -> None:
+        """Keep the solution: the placement so far, and the hint of the next level."""
+        self.hint = dict(enumerate(solver.response_proto.solution))
+        self.answer.placement = extract_placement(self.v, solver)
+
+    def _value_of_hint(self, expression: Expr) -> int:
+        """Evaluate an expression on the last solution by fixing every variable to it.
+
+        Variables that came with the expression have no value yet; what they count is
+        a function of the others, so the fixed model has one answer.
+        """
+        model = self.v.model.clone()
+        for index, value in self.hint.items():
+            model.add(model.get_int_var_from_proto_index(index) == value)
+        model.minimize(expression)
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        status = solver.solve(model)
+        if status != cp_model.OPTIMAL:
+            raise ModelError("the placement at hand does not satisfy its own model")
+        return int(solver.value(expression))
+
+    def _report_proven(self, name: str, value: int, sense: Sense, started: float) -> None:
+        seconds = time.monotonic() - started
+        self._report(
+            Level(
+                name=name, value=value, bound=value, status="optimal", sense=sense, seconds=seconds
+            )
+        )
+
+    def _report(self, level: Level) -> None:
+        self.answer.levels.append(level)
+        if self.progress is not None:
+            elapsed = time.monotonic() - self.started
+            self.progress(
+                f"{level.name}: {level.value} (bound {level.bound}, {level.status}), "
+                f"{elapsed:.1f} s"
+            )
+
+    def _fail(self, status: Any) -> None:
+        self.answer.status = "infeasible" if status == cp_model.INFEASIBLE else "unknown"

@@ -1,0 +1,248 @@
+"""Which pcpus are alike, and which vcpu gets which (MODEL "r[c,e]", C2).
+
+A *slot* is what C2 counts: a pcpu, or a whole core where ``smt`` is ``cores``. Slots
+are grouped twice: cores whose slots are equal in every mask form a *core class*,
+and inside it slots with equal membership form a *cell*. The solver counts vcpus in
+cells and cores in core classes; ``name_pcpus`` turns the counts into pcpu ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from placer.host import Host
+
+Mask = frozenset[int] | None
+"""The pcpu ids that a vcpu may run on; None for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One unit of capacity: its pcpu ids (one, or all threads of a core) and its core."""
+
+    pcpus: tuple[int, ...]
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Slots of one core class that are in the same masks.
+
+    ``per_core`` is how many of them each core of the class has; ``masks`` holds the
+    positions of the masks that the slots are in.
+    """
+
+    pnode: int
+    core_class: int
+    masks: frozenset[int]
+    slots: tuple[Slot, ...]
+    per_core: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoreClass:
+    """Cores on one pnode that are alike; ``whole`` where no thread is taken already."""
+
+    pnode: int
+    num_threads: int
+    whole: bool
+    cores: tuple[int, ...]
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The free pcpus of one host, sorted into cells for a list of masks."""
+
+    cells: tuple[Cell, ...]
+    core_classes: tuple[CoreClass, ...]
+    slots_on: tuple[int, ...]
+    """Free slots by pnode."""
+
+    cores_on: tuple[int, ...]
+    """Cores by pnode, those with a taken thread left out."""
+
+    def allowed(self, mask: int | None) -> list[int]:
+        """Return the cells whose slots are in mask number ``mask`` (all where None)."""
+        return [e for e, cell in enumerate(self.cells) if mask is None or mask in cell.masks]
+
+
+def find_cells(host: Host, masks: Sequence[frozenset[int]]) -> Cells:
+    """Sort the pcpus of ``host`` that no running domain has to itself into cells."""
+    taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
+    threads: dict[int, list[int]] = {}
+    pnode_of: dict[int, int] = {}
+    for pcpu, core, pnode in zip(
+        host.pcpu_ids.tolist(), host.pcpu_core.tolist(), host.pcpu_pnode.tolist(), strict=True
+    ):
+        threads.setdefault(core, []).append(pcpu)
+        pnode_of[core] = pnode
+    by_class: dict[tuple[object, ...], list[tuple[int, list[tuple[frozenset[int], Slot]]]]] = {}
+    slots_on = np.zeros(host.num_pnodes, dtype=np.int64)
+    cores_on = np.zeros(host.num_pnodes, dtype=np.int64)
+    for core, pcpus in sorted(threads.items()):
+        free = [pcpu for pcpu in pcpus if pcpu not in taken]
+        whole = len(free) == len(pcpus)
+        if not free or (host.smt == "cores" and not whole):
+            continue
+        groups = [tuple(free)] if host.smt == "cores" else [(pcpu,) for pcpu in free]
+        members = [
+            (
+                frozenset(m for m, mask in enumerate(masks) if not mask.isdisjoint(group)),
+                Slot(group, core),
+            )
+            for group in groups
+        ]
+        slots_on[pnode_of[core]] += len(members)
+        cores_on[pnode_of[core]] += whole
+        shape = tuple(sorted(tuple(sorted(member)) for member, _ in members))
+        key = (pnode_of[core], whole, len(pcpus), shape)
+        by_class.setdefault(key, []).append((core, members))
+    cells: list[Cell] = []
+    classes: list[CoreClass] = []
+    for (pnode, whole_key, num_threads, _), cores in by_class.items():
+        by_masks: dict[frozenset[int], list[Slot]] = {}
+        for _, members in cores:
+            for member, slot in members:
+                by_masks.setdefault(member, []).append(slot)
+        first = len(cells)
+        for member, slots in sorted(by_masks.items(), key=lambda item: sorted(item[0])):
+            cells.append(
+                Cell(int(pnode), len(classes), member, tuple(slots), len(slots) // len(cores))  # type: ignore[call-overload]
+            )
+        classes.append(
+            CoreClass(
+                int(pnode),  # type: ignore[call-overload]
+                int(num_threads),  # type: ignore[call-overload]
+                bool(whole_key),
+                tuple(core for core, _ in cores),
+                tuple(range(first, len(cells))),
+            )
+        )
+    return Cells(tuple(cells), tuple(classes), tuple(slots_on.tolist()), tuple(cores_on.tolist()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VcpuSeat:
+    """One vcpu that is to get a pcpu.
+
+    ``cell`` is the cell it was counted in; ``core_of`` says whether it takes a whole
+    core (``isolate``), shares cores with its own domain (``require``) or a slot.
+    """
+
+    domain: int
+    vcpu: int
+    cell: int
+    hard: Mask = None
+    soft: Mask = None
+    dedicated: bool = False
+    thread_policy: str = "prefer"
+
+
+@dataclass(slots=True)
+class _Core:
+    slots: list[tuple[Slot, int]]
+    owner: tuple[int, int] | None = None
+
+
+def name_pcpus(
+    cells: Cells, seats: Sequence[VcpuSeat]
+) -> tuple[dict[tuple[int, int], int], dict[int, tuple[int, ...]]]:
+    """Give every seat a pcpu id; return them by (domain, vcpu), and empty siblings by domain.
+
+    Cores are taken from the lowest up: first by ``isolate``, then by ``require``,
+    then single slots by ``prefer``; shared vcpus go to the least loaded slot, then
+    the least loaded core, then the soft mask. Within a cell the seats never
+    outnumber what the solver counted, so a slot is always found.
+    """
+    names: dict[tuple[int, int], int] = {}
+    empty: dict[int, tuple[int, ...]] = {}
+    cores: dict[int, _Core] = {}
+    for e, cell in enumerate(cells.cells):
+        for slot in cell.slots:
+            cores.setdefault(slot.core, _Core([])).slots.append((slot, e))
+    rank = {"isolate": 0, "require": 1, "prefer": 2}
+    dedicated = sorted(
+        (seat for seat in seats if seat.dedicated),
+        key=lambda seat: (rank[seat.thread_policy], seat.domain, seat.vcpu),
+    )
+    used: set[int] = set()
+    for seat in dedicated:
+        cell = cells.cells[seat.cell]
+        if seat.thread_policy == "require":
+            slot, pcpu = _sibling(cells, cores, seat, set(names.values()))
+            cores[slot.core].owner = (seat.domain, -1)
+        else:
+            free = (s for s in cell.slots if cores[s.core].owner is None)
+            slot = next(s for s in free if s.pcpus[0] not in used)
+            pcpu = _thread(slot, seat.hard)
+            if seat.thread_policy == "isolate":
+                cores[slot.core].owner = (seat.domain, seat.vcpu)
+        names[seat.domain, seat.vcpu] = pcpu
+        used.update(slot.pcpus)
+    for core in cores.values():
+        if core.owner is None:
+            continue
+        named = set(names.values())
+        left = [p for slot, _ in core.slots for p in slot.pcpus if p not in named]
+        if left:
+            domain = core.owner[0]
+            empty[domain] = tuple(sorted((*empty.get(domain, ()), *left)))
+    _name_shared(cells, cores, seats, used, names)
+    return names, empty
+
+
+def _sibling(
+    cells: Cells, cores: dict[int, _Core], seat: VcpuSeat, named: set[int]
+) -> tuple[Slot, int]:
+    """A free thread of the seat's cell, on a core that its domain has begun if there is one."""
+    fresh: tuple[Slot, int] | None = None
+    for slot in cells.cells[seat.cell].slots:
+        owner = cores[slot.core].owner
+        for pcpu in slot.pcpus:
+            if pcpu in named or not (seat.hard is None or pcpu in seat.hard):
+                continue
+            if owner == (seat.domain, -1):
+                return slot, pcpu
+            if owner is None and fresh is None:
+                fresh = slot, pcpu
+    if fresh is None:
+        raise LookupError("a cell holds more vcpus than it has slots")
+    return fresh
+
+
+def _name_shared(
+    cells: Cells,
+    cores: dict[int, _Core],
+    seats: Sequence[VcpuSeat],
+    used: set[int],
+    names: dict[tuple[int, int], int],
+) -> None:
+    slot_load: dict[int, int] = {}
+    core_load: dict[int, int] = {}
+    for seat in seats:
+        if seat.dedicated:
+            continue
+        slots = [
+            slot
+            for slot in cells.cells[seat.cell].slots
+            if cores[slot.core].owner is None and slot.pcpus[0] not in used
+        ]
+
+        def burden(slot: Slot, soft: Mask = seat.soft) -> tuple[int, int, bool, int]:
+            outside = soft is not None and soft.isdisjoint(slot.pcpus)
+            first = slot.pcpus[0]
+            return (slot_load.get(first, 0), core_load.get(slot.core, 0), outside, first)
+
+        slot = min(slots, key=burden)
+        slot_load[slot.pcpus[0]] = slot_load.get(slot.pcpus[0], 0) + 1
+        core_load[slot.core] = core_load.get(slot.core, 0) + 1
+        names[seat.domain, seat.vcpu] = _thread(slot, seat.hard)
+
+
+def _thread(slot: Slot, hard: Mask) -> int:
+    """The first thread of the slot that the mask allows."""
+    return next(pcpu for pcpu in slot.pcpus if hard is None or pcpu in hard)

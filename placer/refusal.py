@@ -1,0 +1,82 @@
+"""Why a domain fits nowhere, where counting alone proves it."""
+
+from __future__ import annotations
+
+from placer.domain import Domain
+from placer.host import Host
+from placer.problem import Problem
+from placer.result import Refusal
+from placer.units import format_pages
+
+
+def explain_by_count(problem: Problem, domain: Domain) -> Refusal | None:
+    """Return why ``domain`` cannot be on any host by itself, or None where counting is silent.
+
+    Three counts are made on every host: the whole memory, each strict vnode on
+    the pnode with most room, and the vcpus against the shared capacity. What is
+    reported is the host that is short by least.
+    """
+    hosts = [
+        host
+        for host in problem.hosts
+        if (domain.hosts is None or host.name in domain.hosts)
+        and host.name not in domain.forbidden_hosts
+    ]
+    if not hosts:
+        return Refusal(domain=domain.name, reason="no host is allowed", binding=("hosts",))
+    shortages = [_shortage(host, domain) for host in hosts]
+    found = [shortage for shortage in shortages if shortage is not None]
+    if len(found) < len(hosts):
+        return None
+    _, refusal = min(found, key=lambda item: item[0])
+    return refusal
+
+
+def _shortage(host: Host, domain: Domain) -> tuple[int, Refusal] | None:
+    usable = host.usable_pages
+    need = domain.memory_pages + domain.overhead_pages
+    if need > int(usable.sum()):
+        short = need - int(usable.sum())
+        return short, Refusal(
+            domain=domain.name,
+            reason=(
+                f"needs {format_pages(need)} with overhead, "
+                f"{host.name} has {format_pages(int(usable.sum()))} free"
+            ),
+            binding=(f"C1: memory of {host.name}",),
+            short_by=(f"{short} pages on {host.name}",),
+        )
+    for vnode, pages in enumerate(domain.vnode_pages.tolist()):
+        if domain.memory[vnode].policy != "strict" or domain.auto_vnodes:
+            continue
+        asked = int(domain.vnode_pnode[vnode])
+        if asked >= host.num_pnodes:
+            continue
+        room = int(usable[asked] if asked >= 0 else usable.max())
+        if pages > room:
+            where = f"pnode {asked}" if asked >= 0 else "the freest pnode"
+            return pages - room, Refusal(
+                domain=domain.name,
+                reason=(
+                    f"vnode {vnode} needs {format_pages(pages)} on one pnode, "
+                    f"{where} of {host.name} has {format_pages(room)} free"
+                ),
+                binding=(f"C1: memory of {where} of {host.name}", f"vnode {vnode} is strict"),
+                short_by=(f"{pages - room} pages for vnode {vnode} on {host.name}",),
+            )
+    taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
+    free = [n for n, pcpu in enumerate(host.pcpu_ids.tolist()) if pcpu not in taken]
+    units = {int(host.pcpu_core[n]) for n in free} if host.smt == "cores" else set(free)
+    running_vcpus = sum(int(running.vcpus_on.sum()) for running in host.running)
+    room = len(units) if domain.dedicated else int(len(units) * host.overcommit) - running_vcpus
+    if domain.num_vcpus > room:
+        kind = "dedicated" if domain.dedicated else "shared"
+        return domain.num_vcpus - room, Refusal(
+            domain=domain.name,
+            reason=(
+                f"has {domain.num_vcpus} {kind} vcpus, {host.name} has room for {max(room, 0)}"
+            ),
+            binding=(f"C2: pcpus of {host.name}",),
+            short_by=(f"{domain.num_vcpus - room} vcpus on {host.name}",),
+        )
+    return None

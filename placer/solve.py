@@ -1,0 +1,196 @@
+"""A problem in, a checked answer out: solver, allocator, checker, baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Literal
+
+from placer.check import check_placement, score
+from placer.cpsat.search import Answer, Limits, search, solver_info
+from placer.cpsat.sizing import find_unequal_sizes
+from placer.errors import AllocationError, ModelError
+from placer.frames import DomainFrames
+from placer.heuristic import libxl
+from placer.pages.realise import realise
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.refusal import explain_by_count
+from placer.result import Baseline, Level, Refusal, Result, Score, SolverInfo
+
+_EXPLAIN_SECONDS = 5.0
+"""How long one question about a refused domain may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveOptions:
+    """How to solve. ``time_limit`` is in seconds, None for as long as it takes."""
+
+    solver: Literal["cpsat", "libxl"] = "cpsat"
+    seed: int = 0
+    workers: int = 1
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}, expected 1 or more")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ValueError(f"the time limit is {self.time_limit}, expected above 0")
+        if not 0 <= self.seed < 1 << 31:
+            raise ValueError(f"the seed is {self.seed}, expected 0 to 2147483647")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """A result with the frames that realise it and the checker's score of it."""
+
+    result: Result
+    frames: tuple[DomainFrames, ...] = ()
+    score: Score | None = None
+
+
+def solve(
+    problem: Problem,
+    options: SolveOptions | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Solution:
+    """Place the domains of ``problem`` and realise the placement in frames.
+
+    Every placement passes the checker; one that does not is a defect and raises
+    ModelError. With ``solver="libxl"`` libxl's own rule answers, and its score
+    says which rules it breaks.
+    """
+    chosen = options or SolveOptions()
+    if chosen.solver == "libxl":
+        return _solve_by_libxl(problem, chosen)
+    limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
+    answer = search(problem, limits, progress=progress)
+    if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
+        sizes = find_unequal_sizes(
+            problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
+        )
+        if sizes:
+            answer = search(problem, limits, sizes=sizes, progress=progress)
+    result = Result(
+        status=answer.status,
+        solver=solver_info(limits),
+        levels=tuple(answer.levels),
+        placement=answer.placement,
+        unplaced=_explain(problem, answer, limits),
+        baseline=_baseline(problem),
+        interrupted=answer.interrupted,
+    )
+    if answer.placement is None:
+        return Solution(result=result)
+    return _realise(problem, result, answer.placement)
+
+
+def _realise(problem: Problem, result: Result, placement: Placement) -> Solution:
+    """Turn a placement into frames and hold both against the checker."""
+    try:
+        frames = realise(problem, placement)
+    except AllocationError as error:
+        refusals = tuple(
+            Refusal(domain=domain.name, reason=f"the heap cannot realise the plan: {error}")
+            for domain in problem.domains
+        )
+        return Solution(
+            result=replace(
+                result, status="infeasible", placement=None, levels=(), unplaced=refusals
+            )
+        )
+    violations = check_placement(problem, placement, frames)
+    if violations:
+        text = "; ".join(str(violation) for violation in violations)
+        raise ModelError(f"the checker refuses the solver's placement: {text}")
+    points = score(problem, placement)
+    for level in result.levels:
+        if level.name == "cost" and level.value != points.cost:
+            raise ModelError(f"the solver counts cost {level.value}, the checker {points.cost}")
+    return Solution(result=result, frames=frames, score=points)
+
+
+def _baseline(problem: Problem) -> Baseline:
+    placement = libxl.place(problem)
+    return Baseline(name="libxl", placement=placement, score=score(problem, placement))
+
+
+def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
+    baseline = _baseline(problem)
+    placement, points = baseline.placement, baseline.score
+    info = SolverInfo(
+        name="libxl", version=version("placer"), seed=options.seed, workers=options.workers
+    )
+    refusals = tuple(
+        Refusal(domain=name, reason="libxl's rule finds no host with enough free memory")
+        for name in placement.unplaced
+    )
+    cost = Level(name="cost", value=points.cost, bound=0, status="feasible")
+    result = Result(
+        status="feasible",
+        solver=info,
+        levels=(cost,),
+        placement=placement,
+        unplaced=refusals,
+        baseline=baseline,
+    )
+    try:
+        frames = realise(problem, placement)
+    except AllocationError:
+        frames = ()
+    return Solution(result=result, frames=frames, score=points)
+
+
+def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal, ...]:
+    """Say of every domain that has no place why, as far as counting and solving alone can tell."""
+    if answer.status == "unknown":
+        return tuple(
+            Refusal(domain=domain.name, reason="no answer within the time limit")
+            for domain in problem.domains
+        )
+    left_out = (
+        [domain.name for domain in problem.domains]
+        if answer.placement is None
+        else list(answer.placement.unplaced)
+    )
+    return tuple(_explain_one(problem, name, limits) for name in left_out)
+
+
+def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
+    domain = problem.domains[problem.domain_index[name]]
+    counted = explain_by_count(problem, domain)
+    alone = replace(problem, domains=(domain,), allow_partial=False)
+    quick = replace(limits, time_limit=_EXPLAIN_SECONDS)
+    verdict = search(alone, quick).status if counted is None else "infeasible"
+    if verdict in ("optimal", "feasible"):
+        others = len(problem.domains) - 1
+        return Refusal(
+            domain=name,
+            reason=f"fits alone, but not together with the {others} other domains",
+            binding=("the other domains of this call",),
+        )
+    if counted is None:
+        counted = Refusal(
+            domain=name,
+            reason="fits on no host even alone: no assignment keeps every rule at once",
+            binding=("C1", "C2", "C3"),
+        )
+    relaxed = {
+        "memory policy preferred": replace(
+            domain,
+            memory=tuple(
+                replace(memory, policy="preferred", interleave_pnodes=None, interleave_width=None)
+                for memory in domain.memory
+            ),
+        ),
+        "no pnode asked for": replace(domain, vnode_pnode=domain.vnode_pnode * 0 - 1),
+        "cpu_spill = last": replace(domain, cpu_spill="last"),
+    }
+    nearest = tuple(
+        f"fits with {text}"
+        for text, other in relaxed.items()
+        if other != domain
+        and search(replace(alone, domains=(other,)), quick).status in ("optimal", "feasible")
+    )
+    return replace(counted, nearest=nearest)
