@@ -1,0 +1,279 @@
+"""A finished run: a problem, its answer and the frames, and the folder that holds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from placer.arrays import Ints
+from placer.domain import Domain
+from placer.errors import Fault, InputError
+from placer.frames import MACHINE_FRAME, PNODE, VNODE, DomainFrames
+from placer.host import Host, RunningDomain
+from placer.placement import PlacedDomain, Placement
+from placer.problem import Problem
+from placer.record import parse_json, restore_frames, restore_problem, restore_result
+from placer.result import Result
+
+PROBLEM_FILE: Final = "problem.json"
+RESULT_FILE: Final = "result.json"
+FRAMES_FILE: Final = "frames.json"
+PLACEMENT_FILE: Final = "placement.json"
+LOG_FILE: Final = "run-log.json"
+CSV_NAMES: Final = (
+    "placements",
+    "vcpus",
+    "pnodes",
+    "distances",
+    "pages",
+    "domains",
+    "summary",
+    "unplaced",
+)
+RUN_FILES: Final = frozenset(
+    {
+        PROBLEM_FILE,
+        RESULT_FILE,
+        FRAMES_FILE,
+        PLACEMENT_FILE,
+        LOG_FILE,
+        *(f"{name}.csv" for name in CSV_NAMES),
+    }
+)
+"""Every file of a run folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was asked, what was answered, and the machine frames of each placed domain.
+
+    ``frames`` follows the placement's order and is empty where there is no placement.
+    """
+
+    problem: Problem
+    result: Result
+    frames: tuple[DomainFrames, ...] = ()
+
+    @property
+    def placed(self) -> tuple[PlacedDomain, ...]:
+        """The placed domains, in the problem's order; none where there is no placement."""
+        return () if self.result.placement is None else self.result.placement.domains
+
+    def domain(self, name: str) -> Domain:
+        """Return the domain named ``name``; KeyError where the problem has none."""
+        return self.problem.domains[self.problem.domain_index[name]]
+
+    def host(self, name: str) -> Host:
+        """Return the host named ``name``; KeyError where the problem has none."""
+        return self.problem.hosts[self.problem.host_index[name]]
+
+    def frames_of(self, name: str) -> DomainFrames:
+        """Return the frames of the domain named ``name``; KeyError where it has none."""
+        for frames in self.frames:
+            if frames.domain == name:
+                return frames
+        raise KeyError(name)
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether ``folder`` is a folder that holds a run's own records."""
+    return folder.is_dir() and all(
+        (folder / name).is_file()
+        for name in (PROBLEM_FILE, RESULT_FILE, FRAMES_FILE, PLACEMENT_FILE)
+    )
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run that ``folder`` holds.
+
+    Reads problem.json, result.json and frames.json alone. Raises InputError with every
+    fault where the folder is no run, a file is damaged, or the files contradict one
+    another. Whether the answer is right is the checker's question.
+    """
+    if not is_run(folder):
+        found = "a folder without a run" if folder.is_dir() else "no such folder"
+        raise InputError(
+            Fault(
+                source=str(folder),
+                field="run",
+                found=found,
+                expected="a folder that `placer place --out` wrote",
+            )
+        )
+    faults: list[Fault] = []
+    values: list[Any] = []
+    for name, restore in (
+        (PROBLEM_FILE, restore_problem),
+        (RESULT_FILE, restore_result),
+        (FRAMES_FILE, restore_frames),
+    ):
+        path = folder / name
+        try:
+            values.append(restore(parse_json(read_text(path), str(path)), str(path)))
+        except InputError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise InputError(faults)
+    problem, result, frames = values
+    run = Run(problem=problem, result=result, frames=frames)
+    faults = [
+        Fault(source=str(folder / name), field=field, found=found, expected=expected)
+        for name, field, found, expected in _contradictions(run)
+    ]
+    if faults:
+        raise InputError(faults)
+    return run
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of ``path``; InputError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        found = os.strerror(error.errno) if error.errno else str(error)
+        fault = Fault(source=str(path), field="file", found=found, expected="a readable file")
+    except UnicodeDecodeError as error:
+        fault = Fault(
+            source=str(path),
+            field="file",
+            found=f"byte {error.start} that is no UTF-8",
+            expected="UTF-8 text",
+        )
+    raise InputError(fault)
+
+
+def hosts_after(run: Run) -> tuple[Host, ...]:
+    """Return the hosts as the run leaves them: the next starting state.
+
+    Placed domains have become running ones. Their frames are no longer free, nor are the
+    pages that the toolstack needs beside them, which are taken from the highest free
+    frames of the home pnode of vnode 0. Raises InputError where the frames do not lie in
+    the hosts' free memory.
+    """
+    after = []
+    for host in run.problem.hosts:
+        placed = [domain for domain in run.placed if domain.host == host.name]
+        after.append(_host_after(run, host, placed) if placed else host)
+    return tuple(after)
+
+
+def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
+    runs = np.concatenate([run.frames_of(domain.domain).runs for domain in placed])
+    starts = runs[:, MACHINE_FRAME]
+    sizes = np.concatenate([run.frames_of(domain.domain).run_pages for domain in placed])
+    spans = _without(host.free_spans, starts, starts + sizes)
+    running = list(host.running)
+    for answer in placed:
+        domain = run.domain(answer.domain)
+        spans = _without_highest(spans, int(answer.home[0]), domain.overhead_pages)
+        vcpus_on = np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
+        own = (*answer.vcpu_to_pcpu.tolist(), *answer.empty_siblings) if domain.dedicated else ()
+        running.append(
+            RunningDomain(
+                name=domain.name,
+                pages=answer.pages_on,
+                vcpus_on=np.zeros_like(vcpus_on) if domain.dedicated else vcpus_on,
+                dedicated_pcpus=tuple(sorted(set(own))),
+            )
+        )
+    free = np.bincount(spans[:, 0], weights=spans[:, 2], minlength=host.num_pnodes)
+    taken = sum((answer.pages_on for answer in placed), np.zeros(host.num_pnodes, dtype=np.int64))
+    for answer in placed:
+        taken[answer.home[0]] += run.domain(answer.domain).overhead_pages
+    if not np.array_equal(free.astype(np.int64), host.free_pages - taken):
+        raise InputError(
+            Fault(
+                source=FRAMES_FILE,
+                field=f"host {host.name}",
+                found="frames that are not in its free memory",
+                expected="each page of the placed domains in a free frame of its own",
+            )
+        )
+    return replace(host, free_pages=free.astype(np.int64), free_spans=spans, running=tuple(running))
+
+
+def _without(spans: Ints, starts: Ints, ends: Ints) -> Ints:
+    """Return ``spans`` without the frames [start, end), which lie in them and do not overlap.
+
+    Starts and ends of what is left alternate, so sorting both and pairing them is enough.
+    """
+    lows = np.sort(np.concatenate([spans[:, 1], ends]))
+    highs = np.sort(np.concatenate([spans[:, 1] + spans[:, 2], starts]))
+    kept = lows < highs
+    lows, highs = lows[kept], highs[kept]
+    by_start = np.argsort(spans[:, 1])
+    owner = np.searchsorted(spans[by_start, 1], lows, side="right") - 1
+    pnodes = spans[by_start, 0][np.maximum(owner, 0)]
+    return np.stack([pnodes, lows, highs - lows], axis=1)
+
+
+def _without_highest(spans: Ints, pnode: int, num_pages: int) -> Ints:
+    """Return ``spans`` without the ``num_pages`` highest free frames of ``pnode``."""
+    sizes = spans[:, 2].copy()
+    for index in np.flatnonzero(spans[:, 0] == pnode)[::-1]:
+        cut = min(int(sizes[index]), num_pages)
+        sizes[index] -= cut
+        num_pages -= cut
+        if not num_pages:
+            break
+    left = np.stack([spans[:, 0], spans[:, 1], sizes], axis=1)
+    return np.asarray(left[sizes > 0], dtype=np.int64)
+
+
+def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (file, field, found, expected) for each thing that no reader could work with."""
+    placements: list[tuple[str, Placement]] = []
+    if run.result.placement is not None:
+        placements.append(("placement", run.result.placement))
+    if run.result.baseline is not None:
+        placements.append(("baseline.placement", run.result.baseline.placement))
+    for field, placement in placements:
+        for index, placed in enumerate(placement.domains):
+            for found, expected in _misfits(run.problem, placed):
+                yield RESULT_FILE, f"{field}.domains[{index}]", found, expected
+    names = [frames.domain for frames in run.frames]
+    expected_names = [placed.domain for placed in run.placed]
+    if names != expected_names:
+        yield FRAMES_FILE, "domains", repr(names), f"the placed domains {expected_names!r}"
+        return
+    for index, (frames, placed) in enumerate(zip(run.frames, run.placed, strict=True)):
+        if placed.host not in run.problem.host_index or frames.host != placed.host:
+            yield FRAMES_FILE, f"domains[{index}].host", repr(frames.host), repr(placed.host)
+            continue
+        runs, num_pnodes = frames.runs, run.host(placed.host).num_pnodes
+        limits = ((VNODE, placed.num_vnodes), (PNODE, num_pnodes))
+        if (runs < 0).any() or any((runs[:, column] >= most).any() for column, most in limits):
+            yield FRAMES_FILE, f"domains[{index}].runs", "a vnode or pnode out of range", "others"
+
+
+def _misfits(problem: Problem, placed: PlacedDomain) -> Iterator[tuple[str, str]]:
+    """Yield (found, expected) where the shapes of ``placed`` are not those of the problem."""
+    if placed.domain not in problem.domain_index:
+        yield f"domain {placed.domain!r}", "a domain of the problem"
+        return
+    if placed.host not in problem.host_index:
+        yield f"host {placed.host!r}", "a host of the problem"
+        return
+    domain = problem.domains[problem.domain_index[placed.domain]]
+    num_pnodes = problem.hosts[problem.host_index[placed.host]].num_pnodes
+    shape = (placed.num_vnodes, num_pnodes)
+    if placed.pages.shape != shape or placed.vnode_pages.shape != shape[:1]:
+        yield f"pages of shape {placed.pages.shape}", f"{shape}"
+    if not domain.auto_vnodes and placed.num_vnodes != domain.num_vnodes:
+        yield f"{placed.num_vnodes} vnodes", f"{domain.num_vnodes}"
+    for name, values, most in (
+        ("home", placed.home, num_pnodes),
+        ("vcpu_to_vnode", placed.vcpu_to_vnode, placed.num_vnodes),
+        ("vcpu_to_pnode", placed.vcpu_to_pnode, num_pnodes),
+    ):
+        if ((values < 0) | (values >= most)).any():
+            yield f"{name} out of range", f"0 to {most - 1}"
+    for name in ("vcpu_to_vnode", "vcpu_to_pnode", "vcpu_to_pcpu"):
+        count = len(getattr(placed, name))
+        if count != domain.num_vcpus:
+            yield f"{name} with {count} entries", f"{domain.num_vcpus}"
