@@ -1,0 +1,180 @@
+"""The rules about machine frames: F1 to F5 of models/README.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from placer.arrays import Ints
+from placer.check.violation import Triple, Violation
+from placer.domain import Domain
+from placer.frames import (
+    GUEST_FRAME,
+    MACHINE_FRAME,
+    NUM_EXTENTS,
+    ORDER,
+    PNODE,
+    VNODE,
+    DomainFrames,
+)
+from placer.host import Host
+from placer.units import ORDER_NAMES, PAGES_PER_MIB
+
+FOUR_GIB_FRAME = 1 << 20
+VGA_HOLE = (0xA0, 0xC0)
+"""Guest frames of the VGA window, which an HVM guest has no memory at."""
+
+MMIO_HOLE_FRAMES = {"hvm": 0x10000, "pvh": 0x4000}
+"""Guest frames below 4 GiB that hold devices (libxl_dom.c: 256 MiB, for PVH 64 MiB)."""
+
+
+def check_frames(
+    triples: Sequence[Triple], hosts: Sequence[Host], frames: Sequence[DomainFrames]
+) -> Iterator[Violation]:
+    """Yield every rule that the frames of the placed domains break.
+
+    ``triples`` are the placed domains whose arrays fit together, on ``hosts``.
+    """
+    times = Counter(frame.domain for frame in frames)
+    by_name = {frame.domain: frame for frame in frames}
+    for name in sorted(set(times) - {domain.name for domain, _, _ in triples}):
+        yield Violation("F1 frames", name, "frames for a domain that is not placed")
+    sound: list[DomainFrames] = []
+    for domain, placed, host in triples:
+        if times[domain.name] != 1:
+            yield Violation("F1 frames", domain.name, f"{times[domain.name]} sets of frames")
+            continue
+        mine = by_name[domain.name]
+        if mine.host != host.name:
+            text = f"frames of {mine.host}, but placed on {host.name}"
+            yield Violation("F1 frames", domain.name, text)
+            continue
+        faults = list(check_extents(mine, placed.num_vnodes, host))
+        yield from faults
+        if faults:
+            continue
+        sound.append(mine)
+        if not np.array_equal(mine.pages_on(placed.num_vnodes, host.num_pnodes), placed.pages):
+            text = "pages by vnode and pnode are not those of the placement"
+            yield Violation("F1 pages", domain.name, text)
+        yield from check_free(mine, host)
+        yield from check_guest_frames(domain, mine)
+        yield from check_large_pages(domain, mine)
+    for host in hosts:
+        yield from check_given_once([frame for frame in sound if frame.host == host.name])
+
+
+def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator[Violation]:
+    """F4: extents of 4 KiB, 2 MiB or 1 GiB, each aligned in the machine to its size."""
+    for run in frames.runs.tolist():
+        vnode, pnode, order, guest, machine, count = run
+        if not (0 <= vnode < num_vnodes and 0 <= pnode < host.num_pnodes):
+            text = f"a run for vnode {vnode} on pnode {pnode}"
+        elif order not in ORDER_NAMES or count < 1 or guest < 0 or machine < 0:
+            text = f"a run of {count} extents of order {order} from guest frame {guest}"
+        elif machine % (1 << order):
+            text = f"an extent of order {order} at machine frame {machine}, which is not aligned"
+        else:
+            continue
+        yield Violation("F4 extents", frames.domain, text)
+
+
+def check_free(frames: DomainFrames, host: Host) -> Iterator[Violation]:
+    """F3: every frame was free, on the pnode that the run names."""
+    start = frames.runs[:, MACHINE_FRAME]
+    end = start + frames.run_pages
+    for pnode in np.unique(frames.runs[:, PNODE]).tolist():
+        spans = merge_spans(host.free_spans[host.free_spans[:, 0] == pnode, 1:])
+        here = frames.runs[:, PNODE] == pnode
+        if len(spans) == 0:
+            outside = np.ones(int(here.sum()), dtype=bool)
+        else:
+            at = np.searchsorted(spans[:, 0], start[here], side="right") - 1
+            outside = (at < 0) | (end[here] > spans[np.maximum(at, 0), 1])
+        for frame in start[here][outside].tolist():
+            text = f"the run at machine frame {frame} is not all free memory of pnode {pnode}"
+            yield Violation("F3 free", frames.domain, text)
+
+
+def merge_spans(spans: Ints) -> Ints:
+    """Return (start, count) spans as (start, end), sorted, touching ones joined."""
+    merged: list[list[int]] = []
+    for start, count in sorted(spans.tolist()):
+        if merged and merged[-1][1] >= start:
+            merged[-1][1] = max(merged[-1][1], start + count)
+        elif count:
+            merged.append([start, start + count])
+    return np.array(merged, dtype=np.int64).reshape(-1, 2)
+
+
+def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:
+    """F2: no machine frame of a host is given twice, to one domain or to two."""
+    if not frames:
+        return
+    start = np.concatenate([frame.runs[:, MACHINE_FRAME] for frame in frames])
+    end = start + np.concatenate([frame.run_pages for frame in frames])
+    owner = np.repeat(np.arange(len(frames)), [len(frame.runs) for frame in frames])
+    order = np.argsort(start, kind="stable")
+    highest = np.maximum.accumulate(end[order])
+    for k in (np.flatnonzero(start[order][1:] < highest[:-1]) + 1).tolist():
+        text = f"machine frame {int(start[order][k])} is given twice"
+        yield Violation("F2 once", frames[int(owner[order][k])].domain, text)
+
+
+def check_guest_frames(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:
+    """F5: vnodes fill guest memory in order from frame 0; only the type's holes are left out."""
+    order = np.argsort(frames.runs[:, GUEST_FRAME], kind="stable")
+    starts = frames.runs[order, GUEST_FRAME].tolist()
+    ends = (frames.runs[order, GUEST_FRAME] + frames.run_pages[order]).tolist()
+    vnodes = frames.runs[order, VNODE].tolist()
+    holes = guest_holes(domain)
+    cursor, vnode = 0, 0
+    for start, end, owner in zip(starts, ends, vnodes, strict=True):
+        if start < cursor:
+            text = f"guest frame {start} is backed twice"
+        elif start > cursor and (cursor, start) not in holes:
+            text = f"guest frames {cursor} to {start - 1} are not backed"
+        elif any(start < hole_end and hole_start < end for hole_start, hole_end in holes[:1]):
+            text = f"guest frames {start} to {end - 1} reach into the device hole"
+        elif owner < vnode:
+            text = f"vnode {owner} lies above vnode {vnode} at guest frame {start}"
+        else:
+            cursor, vnode = end, owner
+            continue
+        yield Violation("F5 guest frames", frames.domain, text)
+        return
+
+
+def guest_holes(domain: Domain) -> list[tuple[int, int]]:
+    """Return the ranges of guest frames that may have no memory, the device hole first."""
+    if domain.type == "pv":
+        return []
+    size = MMIO_HOLE_FRAMES[domain.type]
+    asked = dict(domain.extra).get("mmio_hole")
+    if domain.type == "hvm" and isinstance(asked, int):
+        size = max(size, asked * PAGES_PER_MIB)
+    holes = [(FOUR_GIB_FRAME - size, FOUR_GIB_FRAME)]
+    return [*holes, VGA_HOLE] if domain.type == "hvm" else holes
+
+
+def check_large_pages(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:
+    """F4: where a page size is wanted, every aligned guest block of it has it.
+
+    Blocks are those that lie whole in one vnode's guest memory on one pnode; what is
+    left at the edges comes in smaller pages.
+    """
+    runs = frames.runs
+    for vnode, pnode in np.unique(runs[:, [VNODE, PNODE]], axis=0).tolist():
+        order = int(domain.page_order[min(vnode, domain.num_vnodes - 1)])
+        if order == 0:
+            continue
+        mine = runs[(runs[:, VNODE] == vnode) & (runs[:, PNODE] == pnode)]
+        pages = mine[:, NUM_EXTENTS] << mine[:, ORDER]
+        ranges = merge_spans(np.column_stack((mine[:, GUEST_FRAME], pages)))
+        blocks = sum(max(0, (end >> order) - -(-start >> order)) for start, end in ranges.tolist())
+        large = int(pages[mine[:, ORDER] >= order].sum()) >> order
+        if large < blocks:
+            text = f"vnode {vnode} on pnode {pnode}: {large} of {blocks} pages of "
+            yield Violation("F4 page size", frames.domain, text + ORDER_NAMES[order])
