@@ -1,0 +1,104 @@
+# make demo    virtual environment, install, both seed guests placed and shown
+# make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
+PYTHON ?= python3
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+MAKEFLAGS += --no-print-directory
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
+# The programs of the environment come first, for tests that run `placer` by its name.
+RUN = PATH="$(abspath $(BIN)):$$PATH"
+PYTEST = $(RUN) python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+.PHONY: help demo test lint types layers unit slow wheel-test constraints bench install format clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "also: lint types layers unit slow wheel-test bench constraints format clean"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	    echo "placer needs Python 3.11, 3.12 or 3.13; choose one by PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$(PYTHON) has no venv module; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV)" >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) $(PIP_INSTALL) --only-binary :all: --require-hashes -r constraints.txt
+	@$(RUN) $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/placer place datasets/seed/rcbig.cfg --host datasets/seed/heatpipe-before-rcbig.toml --fallback --out runs/rcbig
+	$(BIN)/placer place datasets/seed/rc9.cfg --host datasets/seed/heatpipe-before-rc9.toml --out runs/rc9
+	$(BIN)/placer check runs/rcbig
+	$(BIN)/placer check runs/rc9
+	$(BIN)/placer export runs/rc9 --format xen-dump-v1 --domid 6
+	$(BIN)/placer export runs/rc9 --format numactl
+
+# One after another, so that the first complaint is the last thing printed.
+test: $(STAMP)
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) layers
+	@$(MAKE) unit
+
+lint: $(STAMP)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { \
+	    echo "not formatted, run make format:" >&2; $(BIN)/ruff format --check; exit 1; }
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+layers: $(STAMP)
+	@$(BIN)/lint-imports
+
+unit: $(STAMP)
+	@$(PYTEST) -m "not slow"
+
+slow: $(STAMP)
+	@$(PYTEST) -m slow
+
+# The wheel that the sdist gives, installed alone, tested with the source folder out of the way.
+wheel-test: $(STAMP)
+	@rm -rf build/wheel-test
+	@mkdir -p build/wheel-test
+	@$(RUN) python -m build --no-isolation --outdir build/wheel-test/dist . >build/wheel-test/build.log 2>&1 || { \
+	    cat build/wheel-test/build.log >&2; exit 1; }
+	@mkdir build/wheel-test/source
+	@tar -xzf build/wheel-test/dist/*.tar.gz --strip-components=1 -C build/wheel-test/source
+	@rm -r build/wheel-test/source/placer
+	@$(PYTHON) -m venv build/wheel-test/venv
+	@PATH="$(CURDIR)/build/wheel-test/venv/bin:$$PATH"; \
+	    $(PIP_INSTALL) --only-binary :all: --require-hashes -r constraints.txt && \
+	    $(PIP_INSTALL) --no-deps build/wheel-test/dist/*.whl && \
+	    python -m pip --disable-pip-version-check check && \
+	    cd build/wheel-test/source && \
+	    PLACER_TEST_INSTALLED=1 python -m pytest -n $(JOBS) -m "not slow" $(PYTEST_ARGS)
+
+bench: $(STAMP)
+	@$(BIN)/python benchmarks/startup.py
+
+# Newest versions that all supported Pythons share, with the hashes of every platform's files.
+constraints:
+	@rm -rf build/constraints
+	@$(PYTHON) -m venv build/constraints
+	@build/constraints/bin/$(PIP_INSTALL) uv
+	@build/constraints/bin/uv pip compile --quiet --universal --fork-strategy fewest --upgrade \
+	    --python-version 3.11 --extra test --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
+	@rm -r build/constraints
+
+clean:
+	@rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,70 @@
+"""What every test shares: hypothesis profiles, and what a skipped test means."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        default=bool(os.environ.get("CI")),
+        help="a skipped test is a failure (the default where CI is set)",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure; a test that is expected to fail is not a skip."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("no_skips"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn the skip of a whole module into a failure."""
+    report = yield
+    if report.skipped and collector.config.getoption("no_skips"):
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    skip = report.longrepr
+    reason = skip[2] if isinstance(skip, tuple) else str(skip)
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: no test may be skipped here. {reason}"
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str, str], str]:
+    """Find a program that a test runs, or skip the test with the line that installs it."""
+
+    def require(name: str, apt_package: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is missing; on Debian: sudo apt-get install {apt_package}")
+        return path
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The folder that holds models/, datasets/ and tests/; in a test of the wheel, no placer/."""
+    return Path(__file__).parent.parent
