@@ -1,0 +1,1 @@
+"""One file for each input that placer reads; a reader reports every fault at once."""

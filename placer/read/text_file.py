@@ -1,0 +1,59 @@
+"""Text of a file that a user named, or a fault that says why there is none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from placer.errors import Fault, InputError
+
+MOST_BYTES: Final = 256 << 20
+"""A larger file is no configuration; it is refused before it fills the memory."""
+
+
+def read_text(path: str | os.PathLike[str], expected: str = "a readable file") -> str:
+    """Return the text of a regular file, UTF-8 with or without a byte order mark.
+
+    Pipes and devices are refused, since reading them may never end. Raises
+    InputError with one fault.
+    """
+    try:
+        return _read_bytes(path, expected).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{error.object[error.start]:02x}"
+        raise InputError(
+            Fault(source=str(path), field="file", found=found, expected="UTF-8 text", line=line)
+        ) from None
+
+
+def _read_bytes(path: str | os.PathLike[str], expected: str) -> bytes:
+    def refuse(found: str) -> InputError:
+        return InputError(Fault(source=str(path), field="file", found=found, expected=expected))
+
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to must not wait.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise refuse("a pipe, socket or device")
+            if status.st_size > MOST_BYTES:
+                raise refuse(f"{status.st_size} bytes")
+            return file.read()
+    except IsADirectoryError:
+        raise refuse("a directory") from None
+    except OSError as error:
+        raise refuse((error.strerror or "an error").lower()) from None
+    except ValueError:
+        raise refuse("no file name") from None
+
+
+def is_file_name(text: str) -> bool:
+    """Return whether ``text`` names something that exists, of whatever kind."""
+    try:
+        return Path(text).exists() or Path(text).is_symlink()
+    except (OSError, ValueError):
+        return False
