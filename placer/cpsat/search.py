@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from placer.cpsat.objective import (
     vcpus_off_home,
     vcpus_off_soft,
 )
-from placer.cpsat.variables import Expr, Variables
+from placer.cpsat.variables import Expr, Variables, new_solver
 from placer.errors import ModelError
 from placer.placement import Placement
 from placer.problem import Problem
@@ -282,11 +283,8 @@ class _Search:
     def _solve(self, objective: Expr | None) -> tuple[Any, cp_model.CpSolver]:
         """Run CP-SAT on the model as it stands; MODEL_INVALID is a defect, with its text."""
         model = self.v.model
-        solver = cp_model.CpSolver()
+        solver = new_solver(seed=self.limits.seed, workers=self.limits.workers)
         parameters = solver.parameters
-        parameters.random_seed = self.limits.seed
-        parameters.num_workers = self.limits.workers
-        parameters.catch_sigint_signal = False
         if objective is None:
             parameters.stop_after_first_solution = True
         if self.limits.time_limit is not None:
@@ -310,18 +308,21 @@ class _Search:
 
     def _solve_interruptibly(self, solver: cp_model.CpSolver) -> Any:
         """Solve beside the main thread, so that Ctrl-C can stop it and keep the best so far."""
-        outcome: list[Any] = []
-        thread = threading.Thread(
-            target=lambda: outcome.append(solver.solve(self.v.model)), name="cp-sat"
-        )
-        thread.start()
-        try:
-            thread.join()
-        except KeyboardInterrupt:
-            self.answer.interrupted = True
-            solver.stop_search()
-            thread.join()
-        return outcome[0]
+        outcome: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(solver.solve(self.v.model))
+            except (RuntimeError, ValueError, TypeError) as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=run, name="cp-sat", daemon=True).start()
+        while True:
+            try:
+                return outcome.result()
+            except KeyboardInterrupt:
+                self.answer.interrupted = True
+                solver.stop_search()
 
     def _take(self, solver: cp_model.CpSolver) -> None:
         """Keep the solution: the placement so far, and the hint of the next level."""
@@ -338,8 +339,7 @@ class _Search:
         for index, value in self.hint.items():
             model.add(model.get_int_var_from_proto_index(index) == value)
         model.minimize(expression)
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
+        solver = new_solver()
         status = solver.solve(model)
         if status != cp_model.OPTIMAL:
             raise ModelError("the placement at hand does not satisfy its own model")

@@ -7,7 +7,7 @@ from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
 from placer.cpsat.constraints import add_constraints
-from placer.cpsat.variables import Expr, Variables
+from placer.cpsat.variables import Expr, Variables, new_solver
 from placer.problem import Problem
 
 
@@ -42,10 +42,7 @@ def find_unequal_sizes(
         if isinstance(level, int):
             return {}
         v.model.minimize(level)
-        solver = cp_model.CpSolver()
-        solver.parameters.random_seed = seed
-        solver.parameters.num_workers = workers
-        solver.parameters.catch_sigint_signal = False
+        solver = new_solver(seed=seed, workers=workers)
         if time_limit is not None:
             solver.parameters.max_time_in_seconds = time_limit / len(levels)
         if solver.solve(v.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

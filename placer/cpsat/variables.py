@@ -20,6 +20,15 @@ Expr = Any
 """A linear expression, a variable or a whole number."""
 
 
+def new_solver(*, seed: int = 0, workers: int = 1) -> cp_model.CpSolver:
+    """Return a solver that leaves SIGINT to Python, which it would not give back."""
+    solver = cp_model.CpSolver()
+    solver.parameters.random_seed = seed
+    solver.parameters.num_workers = workers
+    solver.parameters.catch_sigint_signal = False
+    return solver
+
+
 @dataclass(frozen=True, slots=True)
 class VcpuClass:
     """Vcpus of one item that are alike: one vnode and one pair of masks (MODEL "r[c,e]").
