@@ -30,6 +30,7 @@ from placer.errors import ModelError
 from placer.placement import Placement
 from placer.problem import Problem
 from placer.result import Level, SolverInfo, Status
+from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_ORDERED_VNODES = 64
 """Beyond so many vnodes the lexicographically first placement is not searched for."""
@@ -121,7 +122,7 @@ class _Search:
                 self.v = self._encode(spill=False)
         if not self._keep_vcpus_home(may_spill=may_spill):
             return self.answer
-        self._level("cost", access_cost, "min", slack=True)
+        self._level("cost", access_cost, "min", slack=True, trivial=self._all_local())
         if any(mask is not None for d in self.problem.domains for mask in d.soft_affinity):
             self._level("vcpus_off_soft", vcpus_off_soft, "min")
         if self.problem.policy.tie_break == "spread":
@@ -129,7 +130,8 @@ class _Search:
             self._level("spread_max", lambda _: fullest, "min")
             self._level("spread_sum", lambda _: fullness, "min")
         elif self.problem.policy.tie_break == "pack":
-            self._level("packed_pages", packed_pages, "max")
+            everything = sum(int(host.total_pages.sum()) for host in self.problem.hosts)
+            self._level("packed_pages", packed_pages, "max", trivial=everything)
         self._order_homes()
         proven = all(level.status == "optimal" for level in self.answer.levels)
         self.answer.status = "optimal" if proven else "feasible"
@@ -150,7 +152,18 @@ class _Search:
             return False
         self.v = self._encode(spill=True)
         bound = 1 if status == cp_model.INFEASIBLE else 0
-        return self._level("vcpus_off_home", vcpus_off_home, "min", least=bound)
+        return self._level("vcpus_off_home", vcpus_off_home, "min", trivial=bound)
+
+    def _all_local(self) -> int:
+        """The cost where every access is local: a bound that needs no search.
+
+        0 where domains are left out, since others might be left out at equal priority.
+        """
+        placement = self.answer.placement
+        if placement is None or placement.unplaced:
+            return 0
+        vcpus = sum(domain.num_vcpus for domain in self.problem.domains)
+        return vcpus * LOCAL_DISTANCE * COST_UNITS
 
     def _level(
         self,
@@ -159,7 +172,7 @@ class _Search:
         sense: Sense,
         *,
         slack: bool = False,
-        least: int = 0,
+        trivial: int = 0,
     ) -> bool:
         """Solve one level and freeze it; False where there is no answer at all."""
         started = time.monotonic()
@@ -177,20 +190,22 @@ class _Search:
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             if status == cp_model.INFEASIBLE and self.answer.placement is not None:
                 raise ModelError(f"level {name} lost the placement of the level before")
-            return self._skip(name, expression, sense, status)
+            return self._skip(name, expression, sense, status, trivial)
         self._take(solver)
         value = int(solver.value(expression))
         bound = value
         if status == cp_model.FEASIBLE:
             found = solver.best_objective_bound
-            bound = max(least, int(-(-found // 1))) if sense == "min" else int(found // 1)
-        proven = bound == value
+            up, down = int(-(-found // 1)), int(found // 1)
+            bound = max(trivial, up) if sense == "min" else down
+        if (bound > value) if sense == "min" else (bound < value):
+            raise ModelError(f"level {name}: the bound {bound} contradicts the value {value}")
         self._report(
             Level(
                 name=name,
                 value=value,
                 bound=bound,
-                status="optimal" if proven else "feasible",
+                status="optimal" if bound == value else "feasible",
                 sense=sense,
                 seconds=time.monotonic() - started,
             )
@@ -203,22 +218,18 @@ class _Search:
         self.frozen.append((count, value, 1 if sense == "max" else -1))
         return True
 
-    def _skip(self, name: str, expression: Expr, sense: Sense, status: Any) -> bool:
+    def _skip(self, name: str, expression: Expr, sense: Sense, status: Any, trivial: int) -> bool:
         """The time ran out: the level has the value of the placement at hand, unproven."""
         if self.answer.placement is None or not self.hint:
             self._fail(status)
             return False
         value = self._value_of_hint(expression)
-        bound = 0
-        if sense == "max":
-            bound = max(value, *(sum(host.total_pages.tolist()) for host in self.problem.hosts))
-        proven = value == bound
         self._report(
             Level(
                 name=name,
                 value=value,
-                bound=bound,
-                status="optimal" if proven else "feasible",
+                bound=trivial,
+                status="optimal" if value == trivial else "feasible",
                 sense=sense,
             )
         )
