@@ -54,9 +54,34 @@ class RefusedError(PlacerError):
 
 
 class AllocationError(PlacerError):
-    """The heap of a host cannot realise a placement."""
+    """The heap of a host cannot realise a placement.
+
+    The fields say what was learnt: vnode ``vnode`` of ``domain`` wanted ``wanted``
+    extents of ``order`` on pnode ``pnode`` of ``host``, where ``available`` are left.
+    """
 
     exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        domain: str,
+        host: str,
+        vnode: int,
+        pnode: int,
+        order: int,
+        wanted: int,
+        available: int,
+    ) -> None:
+        self.domain = domain
+        self.host = host
+        self.vnode = vnode
+        self.pnode = pnode
+        self.order = order
+        self.wanted = wanted
+        self.available = available
+        super().__init__(message)
 
 
 class ModelError(PlacerError):
