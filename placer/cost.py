@@ -1,4 +1,4 @@
-"""The exact cost of a placement, one function for each term (models/README.md, O1 to O6).
+"""The exact cost of a placement, one function for each term (models/README.md, O1 to O5).
 
 Everything is recomputed from what is given and from the answer, in whole numbers.
 Nothing here is shared with a solver: a slip in one place shows as a difference.
@@ -122,7 +122,7 @@ def vcpus_by_place(placed: PlacedDomain, num_pnodes: int) -> Ints:
 
 
 def domain_cost(domain: Domain, placed: PlacedDomain, host: Host) -> int:
-    """Return O3 for one domain, in 1/640,000 of a SLIT unit per vcpu.
+    """Return O2b for one domain, in 1/640,000 of a SLIT unit per vcpu.
 
     ``sum over i, p of r[i,p] * sum_j A[i][j] * sum_q t[j,q] * D[p][q]``.
     """
@@ -152,7 +152,7 @@ def mean_access_distance(domain: Domain, placed: PlacedDomain, host: Host) -> Fr
 
 
 def vcpus_off_home(domain: Domain, placed: PlacedDomain) -> int:
-    """Return O2 for one domain: vcpus that run off the home of their vnode.
+    """Return O2a for one domain: vcpus that run off the home of their vnode.
 
     0 with ``cpu_spill = "free"``, which leaves them to the cost alone.
     """
@@ -162,7 +162,7 @@ def vcpus_off_home(domain: Domain, placed: PlacedDomain) -> int:
 
 
 def vcpus_off_soft(domain: Domain, placed: PlacedDomain, host: Host) -> int:
-    """Return O5 for one domain: vcpus on a pnode where their soft mask has no pcpu."""
+    """Return O3b for one domain: vcpus on a pnode where their soft mask has no pcpu."""
     off = 0
     for vcpu, soft in enumerate(domain.soft_affinity):
         if soft is None:
@@ -174,27 +174,19 @@ def vcpus_off_soft(domain: Domain, placed: PlacedDomain, host: Host) -> int:
 
 
 def smt_penalty(host: Host, placed: list[PlacedDomain]) -> int:
-    """Return what ``smt = penalty=W`` adds to O3 on one host.
+    """Return what ``smt = penalty=W`` adds to O2b on one host.
 
-    W SLIT units for each vcpu placed now beyond the cores of its pnode. Cores that a
-    running domain holds a pcpu of alone are left out, and its shared vcpus take one each.
+    W SLIT units for each vcpu placed now beyond the cores of its pnode that the shared
+    vcpus of running domains leave, one core each.
     """
     if host.smt != "penalty":
         return 0
-    held = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
-    cores: list[set[int]] = [set() for _ in range(host.num_pnodes)]
-    for core, pnode in zip(host.pcpu_core.tolist(), host.pcpu_pnode.tolist(), strict=True):
-        cores[pnode].add(core)
-    for core, pnode, pcpu in zip(
-        host.pcpu_core.tolist(), host.pcpu_pnode.tolist(), host.pcpu_ids.tolist(), strict=True
-    ):
-        if pcpu in held:
-            cores[pnode].discard(core)
     beyond = 0
     for pnode in range(host.num_pnodes):
+        cores = len(set(host.pcpu_core[host.pcpu_pnode == pnode].tolist()))
         now = sum(int((domain.vcpu_to_pnode == pnode).sum()) for domain in placed)
         before = sum(int(running.vcpus_on[pnode]) for running in host.running)
-        beyond += max(0, now - max(0, len(cores[pnode]) - before))
+        beyond += max(0, now - max(0, cores - before))
     return beyond * host.smt_penalty * COST_UNITS
 
 
@@ -204,7 +196,7 @@ def placed_priority(problem: Problem, placement: Placement) -> int:
 
 
 def total_cost(problem: Problem, placement: Placement) -> int:
-    """Return O3: the cost of every placed domain and the penalties of every host."""
+    """Return O2b: the cost of every placed domain and the penalties of every host."""
     cost = sum(domain_cost(*triple) for triple in each_placed(problem, placement))
     for host in problem.hosts:
         on_host = [placed for placed in placement.domains if placed.host == host.name]
@@ -227,7 +219,7 @@ def load_per_mille(host: Host, placed: list[PlacedDomain]) -> list[int]:
 
 
 def spread_terms(problem: Problem, placement: Placement) -> tuple[int, int]:
-    """Return O6 of ``spread``: the highest load of a pnode in 1/1000, and the sum of all."""
+    """Return O4 of ``spread``: the highest load of a pnode in 1/1000, and the sum of all."""
     loads: list[int] = []
     for host in problem.hosts:
         loads += load_per_mille(host, [d for d in placement.domains if d.host == host.name])
@@ -235,7 +227,7 @@ def spread_terms(problem: Problem, placement: Placement) -> tuple[int, int]:
 
 
 def packed_pages(problem: Problem, placement: Placement) -> int:
-    """Return O6 of ``pack``: the pages of pnodes where nothing lies and nothing is placed."""
+    """Return O4 of ``pack``: the pages of pnodes where nothing lies and nothing is placed."""
     packed = 0
     for host in problem.hosts:
         wholly_free = host.free_pages == host.total_pages
@@ -251,14 +243,18 @@ def packed_pages(problem: Problem, placement: Placement) -> int:
 def level_values(problem: Problem, placement: Placement) -> dict[str, int]:
     """Return the value of every level that the problem has, in order, by name.
 
-    ``placed_priority`` only where domains may be left out, ``vcpus_off_soft`` only
-    where a soft affinity is given, ``spread_max`` and ``spread_sum`` or ``packed_pages``
-    by the policy.
+    ``placed_priority`` only where domains may be left out, ``auto_vnodes`` (C4) where
+    a domain leaves its vnodes to the solver, ``vcpus_off_soft`` only where a soft
+    affinity is given, ``spread_max`` and ``spread_sum`` or ``packed_pages`` by the policy.
     """
     triples = list(each_placed(problem, placement))
     values: dict[str, int] = {}
     if problem.allow_partial:
         values["placed_priority"] = placed_priority(problem, placement)
+    if any(domain.auto_vnodes for domain in problem.domains):
+        values["auto_vnodes"] = sum(
+            placed.num_vnodes for domain, placed, _ in triples if domain.auto_vnodes
+        )
     values["vcpus_off_home"] = sum(vcpus_off_home(domain, placed) for domain, placed, _ in triples)
     values["cost"] = total_cost(problem, placement)
     if any(soft is not None for domain in problem.domains for soft in domain.soft_affinity):

@@ -79,7 +79,7 @@ def check_placement(
 def score(problem: Problem, placement: Placement) -> Score:
     """Return the figures of ``placement`` and the rules that it breaks.
 
-    ``cost`` is O3, smt penalties included; the mean access distance leaves them out
+    ``cost`` is O2b, smt penalties included; the mean access distance leaves them out
     and is 0.0 where nothing is placed. Domains that D1 rejects count for nothing.
     """
     violations = check_placement(problem, placement)
