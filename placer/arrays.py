@@ -31,12 +31,16 @@ ABSENT: Final = read_only([])
 
 
 def same_fields(left: object, right: object) -> bool:
-    """Return whether two dataclass values of one type are equal, arrays by content."""
+    """Return whether two dataclass values of one type are equal, arrays by content.
+
+    Fields that are declared with ``compare=False`` do not count.
+    """
     if type(left) is not type(right):
         return False
     return all(
         _same(getattr(left, field.name), getattr(right, field.name))
         for field in fields(left)  # type: ignore[arg-type]
+        if field.compare
     )
 
 

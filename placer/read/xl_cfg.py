@@ -239,7 +239,7 @@ def _render(value: object, depth: int) -> str:
         return '"' + value.translate(_WRITTEN) + '"'
     if isinstance(value, int):
         return str(int(value)) if value >= 0 else f'"{int(value)}"'
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         if depth >= MAX_DEPTH:
             raise ValueError(f"lists nest deeper than {MAX_DEPTH}")
         return "[" + ", ".join(_render(item, depth + 1) for item in value) + "]"

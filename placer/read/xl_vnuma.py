@@ -35,7 +35,7 @@ MAX_XEN_VNODES: Final = 32
 
 _OPTIONS: Final = ("pnode", "size", "vcpus", "vdistances")
 _SLIT_MOST: Final = 254
-_RANGE: Final = re.compile(r"[ \t]*([0-9]+)[ \t]*(?:-[ \t]*([0-9]+)[ \t]*)?", re.ASCII)
+_RANGE: Final = re.compile(r"[ \t]*([0-9]{1,9})[ \t]*(?:-[ \t]*([0-9]{1,9})[ \t]*)?", re.ASCII)
 
 DEFAULT_DISTANCES: Final = f"replaced by {LOCAL_DISTANCE} local and {REMOTE_DISTANCE} remote"
 DEFAULT_PNODES: Final = "replaced by automatic placement"
@@ -305,7 +305,6 @@ def _read_vcpus(
         found = f"vcpu {describe_numbers(homeless)} in no vnode"
         faults.append(findings.at(setting, "vnuma vcpus", found, f"each of {num_vcpus} in one"))
     if not findings.settle(faults, f"{DEFAULT_VCPUS}{len(vnodes)}"):
-        num_vcpus = amounts.num_vcpus or 1
         return num_vcpus, [vcpu % len(vnodes) for vcpu in range(num_vcpus)]
     return num_vcpus, [home[vcpu] for vcpu in range(num_vcpus)]
 
@@ -315,7 +314,7 @@ def _read_range(
 ) -> range:
     match = _RANGE.fullmatch(token)
     expected = f"numbers or ranges A-B below {MAX_VCPUS}, with commas"
-    if match is None or max(len(match[1]), len(match[2] or "")) > len(str(MAX_MEMORY_MB)):
+    if match is None:
         faults.append(findings.at(item, name, shorten(token), expected))
         return range(0)
     first = int(match[1])
