@@ -57,6 +57,11 @@ class GuestKernel:
         """The bytes that each CPU's area needs."""
         return self.percpu_static_bytes + self.percpu_reserved_bytes + self.percpu_dynamic_bytes
 
+    @property
+    def percpu_pages(self) -> int:
+        """The pages that each CPU's area fills."""
+        return -(-self.percpu_bytes // PAGE_BYTES)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Topology:
@@ -484,7 +489,7 @@ def per_cpu(view: GuestView, kernel: GuestKernel) -> PerCpu:
     for vcpu, node in enumerate(view.vcpu_to_node.tolist()):
         by_node.setdefault(node, []).append(vcpu)
     groups = tuple(tuple(vcpus) for vcpus in by_node.values())
-    least = max(-(-kernel.percpu_bytes // PAGE_BYTES) * PAGE_BYTES, 32 * 1024)
+    least = max(kernel.percpu_pages * PAGE_BYTES, 32 * 1024)
     atom = kernel.percpu_atom_bytes
     allocation = -(-least // atom) * atom
     best, fewest = 1, None
