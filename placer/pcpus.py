@@ -62,9 +62,6 @@ class Cells:
     slots_on: tuple[int, ...]
     """Free slots by pnode."""
 
-    cores_on: tuple[int, ...]
-    """Cores by pnode, those with a taken thread left out."""
-
     def allowed(self, mask: int | None) -> list[int]:
         """Return the cells whose slots are in mask number ``mask`` (all where None)."""
         return [e for e, cell in enumerate(self.cells) if mask is None or mask in cell.masks]
@@ -82,7 +79,6 @@ def find_cells(host: Host, masks: Sequence[frozenset[int]]) -> Cells:
         pnode_of[core] = pnode
     by_class: dict[tuple[object, ...], list[tuple[int, list[tuple[frozenset[int], Slot]]]]] = {}
     slots_on = np.zeros(host.num_pnodes, dtype=np.int64)
-    cores_on = np.zeros(host.num_pnodes, dtype=np.int64)
     for core, pcpus in sorted(threads.items()):
         free = [pcpu for pcpu in pcpus if pcpu not in taken]
         whole = len(free) == len(pcpus)
@@ -97,7 +93,6 @@ def find_cells(host: Host, masks: Sequence[frozenset[int]]) -> Cells:
             for group in groups
         ]
         slots_on[pnode_of[core]] += len(members)
-        cores_on[pnode_of[core]] += whole
         shape = tuple(sorted(tuple(sorted(member)) for member, _ in members))
         key = (pnode_of[core], whole, len(pcpus), shape)
         by_class.setdefault(key, []).append((core, members))
@@ -122,7 +117,7 @@ def find_cells(host: Host, masks: Sequence[frozenset[int]]) -> Cells:
                 tuple(range(first, len(cells))),
             )
         )
-    return Cells(tuple(cells), tuple(classes), tuple(slots_on.tolist()), tuple(cores_on.tolist()))
+    return Cells(tuple(cells), tuple(classes), tuple(slots_on.tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

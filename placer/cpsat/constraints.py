@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from placer.cpsat.items import Item, Site
-from placer.cpsat.variables import Expr, Variables, VcpuClass
+from placer.cpsat.variables import Expr, Variables, VcpuClass, total
 from placer.pages.heap import free_extents
 from placer.splits import Granules
 from placer.units import MAX_ORDER, ORDER_1GIB, ORDER_2MIB, UNREACHABLE
@@ -87,7 +87,10 @@ def _whole_extents(v: Variables, item: Item, vnode: int, site: Site, order: int)
 
 
 def keep_vcpus_within_pcpus(v: Variables) -> None:
-    """C2: dedicated vcpus have pcpus or cores of their own, shared ones what overcommit leaves."""
+    """C2: dedicated vcpus have pcpus or cores of their own, shared ones what overcommit leaves.
+
+    A pnode whose running vcpus are past that already takes no more.
+    """
     for site in v.sites:
         _keep_site_cpu(v, site)
 
@@ -115,21 +118,36 @@ def _keep_site_cpu(v: Variables, site: Site) -> None:
         if cores[g]:
             v.model.add(sum(cores[g]) <= (len(core_class.cores) if core_class.whole else 0))
     over, under = host.overcommit.numerator, host.overcommit.denominator
-    left_on: list[Expr] = [0] * host.num_pnodes
-    shared_on: list[Expr] = [0] * host.num_pnodes
+    left_on: list[list[Expr]] = [[] for _ in range(host.num_pnodes)]
+    shared_on: list[list[Expr]] = [[] for _ in range(host.num_pnodes)]
+    seated_on = _seated_by_pnode(v, site)
     for e, cell in enumerate(cells.cells):
         left = len(cell.slots) - sum(single[e]) - cell.per_core * sum(cores[cell.core_class])
         if single[e] or cores[cell.core_class]:
             v.model.add(left >= 0)
-        left_on[cell.pnode] += left
-        shared_on[cell.pnode] += sum(shared[e])
+        left_on[cell.pnode].append(left)
+        shared_on[cell.pnode].extend(shared[e])
         if shared[e]:
             v.model.add(under * sum(shared[e]) <= over * left + under - 1)
     for pnode in range(host.num_pnodes):
-        if isinstance(shared_on[pnode], int):
-            continue
         running = sum(int(domain.vcpus_on[pnode]) for domain in host.running)
-        v.model.add(under * (shared_on[pnode] + running) <= over * left_on[pnode])
+        if under * running > over * site.cells.slots_on[pnode]:
+            v.model.add(total(seated_on[pnode]) == 0)
+        elif seated_on[pnode]:
+            shared_vcpus = total([*shared_on[pnode], running])
+            v.model.add(under * shared_vcpus <= over * total(left_on[pnode]))
+
+
+def _seated_by_pnode(v: Variables, site: Site) -> list[list[Expr]]:
+    """Every count of vcpus on each pnode of the host."""
+    seated: list[list[Expr]] = [[] for _ in range(site.host.num_pnodes)]
+    for item in v.items:
+        if site not in v.sites_of(item):
+            continue
+        for vcpus in v.classes[item.number]:
+            for e, number in v.cells_of(vcpus, site):
+                seated[site.cells.cells[e].pnode].append(number)
+    return seated
 
 
 def _fill_cores(v: Variables, item: Item, site: Site, cores: dict[int, list[Expr]]) -> None:
@@ -139,7 +157,7 @@ def _fill_cores(v: Variables, item: Item, site: Site, cores: dict[int, list[Expr
     for vcpus in v.classes[item.number]:
         for e, number in v.cells_of(vcpus, site):
             in_cell[e].append(number)
-    threads_on: dict[int, Expr] = defaultdict(int)
+    threads_on: dict[int, list[Expr]] = defaultdict(list)
     most_threads: dict[int, int] = defaultdict(int)
     for g, core_class in enumerate(cells.core_classes):
         usable = core_class.whole and core_class.num_threads > 1
@@ -150,12 +168,12 @@ def _fill_cores(v: Variables, item: Item, site: Site, cores: dict[int, list[Expr
             cell = cells.cells[e]
             threads = cell.per_core * len(cell.slots[0].pcpus)
             v.model.add(sum(in_cell[e]) <= threads * taken)
-            threads_on[core_class.pnode] -= sum(in_cell[e])
-        threads_on[core_class.pnode] += core_class.num_threads * taken
+            threads_on[core_class.pnode].append(-sum(in_cell[e]))
+        threads_on[core_class.pnode].append(core_class.num_threads * taken)
         most = max(most_threads[core_class.pnode], core_class.num_threads)
         most_threads[core_class.pnode] = most
     for pnode, left_empty in threads_on.items():
-        v.model.add(left_empty <= most_threads[pnode] - 1)
+        v.model.add(total(left_empty) <= most_threads[pnode] - 1)
 
 
 def keep_vcpus_at_home(v: Variables) -> None:
@@ -166,11 +184,11 @@ def keep_vcpus_at_home(v: Variables) -> None:
         for site in v.sites_of(item):
             for vcpus in v.classes[item.number]:
                 home = v.home(item, vcpus.vnode, site)
-                on: dict[int, Expr] = defaultdict(int)
+                on: dict[int, list[Expr]] = defaultdict(list)
                 for e, number in v.cells_of(vcpus, site):
-                    on[site.cells.cells[e].pnode] += number
+                    on[site.cells.cells[e].pnode].append(number)
                 for pnode, here in enumerate(home):
-                    _run_where_home(v, vcpus, on.get(pnode, 0), here)
+                    _run_where_home(v, vcpus, total(on[pnode]), here)
 
 
 def _run_where_home(v: Variables, vcpus: VcpuClass, running: Expr, here: Any) -> None:

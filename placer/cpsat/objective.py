@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 from placer.cpsat.items import Item, Site
-from placer.cpsat.variables import Expr, Literal, Variables
+from placer.cpsat.variables import Expr, Literal, Variables, total
 from placer.units import COST_UNITS, LOCAL_DISTANCE, SPILL_UNITS, UNREACHABLE
 
 
 def placed_priority(v: Variables) -> Expr:
     """O1: the sum of the priorities of placed domains."""
-    return sum(
+    return total(
         domain.priority * v.is_placed(number) for number, domain in enumerate(v.problem.domains)
     )
 
 
 def chosen_vnodes(v: Variables) -> Expr:
     """C4: how many vnodes the domains with ``vnodes = "auto"`` are split into."""
-    return sum(
+    return total(
         item.num_vnodes * v.placed[item.number]
         for item in v.items
         if v.problem.domains[item.domain_number].auto_vnodes
@@ -28,11 +27,11 @@ def chosen_vnodes(v: Variables) -> Expr:
 
 def vcpus_off_home(v: Variables) -> Expr:
     """O2a: vcpus of domains with ``cpu_spill = last`` that run off their home pnode."""
-    off: Expr = 0
+    off: list[Expr] = []
     for item in v.items:
         if item.domain.cpu_spill != "last" or not v.may_spill(item):
             continue
-        off += item.domain.num_vcpus * v.placed[item.number]
+        off.append(item.domain.num_vcpus * v.placed[item.number])
         for vnode in range(item.num_vnodes):
             most = item.counts[vnode][1]
             for site in v.sites_of(item):
@@ -44,23 +43,23 @@ def vcpus_off_home(v: Variables) -> Expr:
                     local = v.model.new_int_var(0, most, "")
                     v.model.add(local <= number)
                     v.model.add(local <= most * here)
-                    off -= local
-    return off
+                    off.append(-local)
+    return total(off)
 
 
 def access_cost(v: Variables) -> Expr:
     """O2b: the distance-weighted cost, with the penalty for packed hyperthreads."""
-    cost: Expr = 0
+    cost: list[Expr] = []
     for item in v.items:
         strict = all(
             memory.policy == "strict" or size == 0
             for memory, size in zip(item.domain.memory, item.sizes, strict=True)
         )
         if strict and v.stays_home(item):
-            cost += _cost_by_distance(v, item)
+            cost.append(_cost_by_distance(v, item))
         else:
-            cost += _cost_by_rows(v, item)
-    return cost + _smt_penalty(v)
+            cost.append(_cost_by_rows(v, item))
+    return total([*cost, _smt_penalty(v)])
 
 
 def _cost_by_distance(v: Variables, item: Item) -> Expr:
@@ -72,13 +71,13 @@ def _cost_by_distance(v: Variables, item: Item) -> Expr:
     """
     placed = v.placed[item.number]
     near = SPILL_UNITS * LOCAL_DISTANCE
-    cost: Expr = 0
+    cost: list[Expr] = []
     weights: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     symmetric = all((s.host.distances == s.host.distances.T).all() for s in v.sites_of(item))
     for i in range(item.num_vnodes):
         high = item.counts[i][1]
         whole = sum(item.shares[i]) * near
-        cost += _times_count(v, item, i, placed, whole)
+        cost.append(_times_count(v, item, i, placed, whole))
         for j in range(item.num_vnodes):
             share = item.shares[i][j]
             if i != j and share and high:
@@ -88,9 +87,9 @@ def _cost_by_distance(v: Variables, item: Item) -> Expr:
         before = LOCAL_DISTANCE
         for distance, far in _distance_steps(v, item, i, j):
             for vnode, weight in terms:
-                cost += _times_count(v, item, vnode, far, weight * (distance - before))
+                cost.append(_times_count(v, item, vnode, far, weight * (distance - before)))
             before = distance
-    return cost
+    return total(cost)
 
 
 def _distance_steps(v: Variables, item: Item, i: int, j: int) -> list[tuple[int, Literal]]:
@@ -132,7 +131,7 @@ def _cost_by_rows(v: Variables, item: Item) -> Expr:
 
     The vcpus there are written in bits, and each bit that is set pays the row.
     """
-    cost: Expr = 0
+    cost: list[Expr] = []
     for i in range(item.num_vnodes):
         if item.counts[i][1] == 0:
             continue
@@ -152,8 +151,8 @@ def _cost_by_rows(v: Variables, item: Item) -> Expr:
                     paid = v.model.new_int_var(0, most, "")
                     v.model.add(paid >= price).only_enforce_if(atom)
                     v.model.add(paid >= least * atom)
-                    cost += weight * paid
-    return cost
+                    cost.append(weight * paid)
+    return total(cost)
 
 
 def _vcpu_atoms(
@@ -176,7 +175,7 @@ def _vcpu_atoms(
 
 def _smt_penalty(v: Variables) -> Expr:
     """W SLIT units per vcpu beyond the cores of its pnode, where ``smt`` is a penalty."""
-    cost: Expr = 0
+    cost: list[Expr] = []
     for site in v.sites:
         host = site.host
         if host.smt != "penalty" or host.smt_penalty == 0:
@@ -193,13 +192,13 @@ def _smt_penalty(v: Variables) -> Expr:
             taken = sum(int(domain.vcpus_on[pnode]) for domain in host.running)
             beyond = v.model.new_int_var(0, most, "")
             v.model.add(beyond >= running - max(0, cores - taken))
-            cost += host.smt_penalty * COST_UNITS * beyond
-    return cost
+            cost.append(host.smt_penalty * COST_UNITS * beyond)
+    return total(cost)
 
 
 def vcpus_off_soft(v: Variables) -> Expr:
     """O3b: vcpus on a pnode that has no pcpu of their soft mask."""
-    off: Expr = 0
+    off: list[Expr] = []
     for item in v.items:
         softs = item.domain.soft_affinity
         for site in v.sites_of(item):
@@ -212,51 +211,51 @@ def vcpus_off_soft(v: Variables) -> Expr:
                 inside = {pnode_of[c] for c in soft.resolve(host.pcpu_ids, host.pcpu_pnode)}
                 for e, number in v.cells_of(vcpus, site):
                     if site.cells.cells[e].pnode not in inside:
-                        off += number
-    return off
+                        off.append(number)
+    return total(off)
 
 
 def spread_levels(v: Variables) -> tuple[Expr, Expr]:
     """O4 ``spread``: the fullest pnode in thousandths, and the sum over pnodes."""
-    fullness = []
+    fullness: list[Expr] = []
     for site in v.sites:
-        total, free = site.host.total_pages.tolist(), site.host.free_pages.tolist()
+        whole, free = site.host.total_pages.tolist(), site.host.free_pages.tolist()
         for pnode, pages in enumerate(_pages_placed(v, site)):
-            if total[pnode] == 0:
+            if whole[pnode] == 0:
                 continue
             full = v.model.new_int_var(0, 1000, "")
-            v.model.add(total[pnode] * full >= 1000 * (total[pnode] - free[pnode] + pages))
+            v.model.add(whole[pnode] * full >= 1000 * (whole[pnode] - free[pnode] + pages))
             fullness.append(full)
     fullest = v.model.new_int_var(0, 1000, "")
     for full in fullness:
         v.model.add(fullest >= full)
-    return fullest, sum(fullness)
+    return fullest, total(fullness)
 
 
 def packed_pages(v: Variables) -> Expr:
     """O4 ``pack``: the pages of pnodes that are left wholly free."""
-    free_pages: Expr = 0
+    free_pages: list[Expr] = []
     for site in v.sites:
         host = site.host
         for pnode, placed in enumerate(_pages_placed(v, site)):
-            total = int(host.total_pages[pnode])
-            if total == 0 or int(host.free_pages[pnode]) < total:
+            pages = int(host.total_pages[pnode])
+            if pages == 0 or int(host.free_pages[pnode]) < pages:
                 continue
             empty = v.model.new_bool_var("")
             v.model.add(placed <= 0).only_enforce_if(empty)
-            free_pages += total * empty
-    return free_pages
+            free_pages.append(pages * empty)
+    return total(free_pages)
 
 
 def _pages_placed(v: Variables, site: Site) -> list[Expr]:
-    placed: list[Expr] = [0] * site.host.num_pnodes
+    placed: list[list[Expr]] = [[] for _ in range(site.host.num_pnodes)]
     for item in v.items:
         if site not in v.sites_of(item):
             continue
         for vnode in range(item.num_vnodes):
             for pnode, pages in enumerate(v.pages(item, vnode, site)):
-                placed[pnode] += pages
-    return placed
+                placed[pnode].append(pages)
+    return [total(pages) for pages in placed]
 
 
 def homes_in_order(v: Variables, domain: int) -> list[Expr]:
@@ -266,10 +265,10 @@ def homes_in_order(v: Variables, domain: int) -> list[Expr]:
     for site in v.sites:
         first[site.number] = number
         number += site.host.num_pnodes
-    homes: dict[int, Any] = defaultdict(int)
+    homes: dict[int, list[Expr]] = defaultdict(list)
     for item in v.of_domain[domain]:
         for site in v.sites_of(item):
             for vnode in range(item.num_vnodes):
                 for pnode, here in enumerate(v.home(item, vnode, site)):
-                    homes[vnode] += (first[site.number] + pnode) * here
-    return [homes[vnode] for vnode in sorted(homes)]
+                    homes[vnode].append((first[site.number] + pnode) * here)
+    return [total(homes[vnode]) for vnode in sorted(homes)]

@@ -7,7 +7,7 @@ from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
 from placer.cpsat.constraints import add_constraints
-from placer.cpsat.variables import Expr, Variables, new_solver
+from placer.cpsat.variables import Expr, Variables, new_solver, total
 from placer.problem import Problem
 
 
@@ -23,7 +23,7 @@ def find_unequal_sizes(
     v = Variables(problem, spill=True, sized=True)
     add_constraints(v)
     sized = [item for item in v.items if item.sized]
-    differences: Expr = 0
+    differences: list[Expr] = []
     for item in sized:
         most = item.domain.memory_pages
         widest = v.model.new_int_var(0, most, "")
@@ -31,11 +31,11 @@ def find_unequal_sizes(
             for j in range(item.num_vnodes):
                 apart = v.sized_pages(item, i) - v.sized_pages(item, j)
                 v.model.add(widest >= apart).only_enforce_if(v.placed[item.number])
-        differences += widest
+        differences.append(widest)
     levels = [
-        sum(v.placed[item.number] for item in sized),
-        differences,
-        sum(item.num_vnodes * v.placed[item.number] for item in sized),
+        total(v.placed[item.number] for item in sized),
+        total(differences),
+        total(item.num_vnodes * v.placed[item.number] for item in sized),
     ]
     chosen: dict[str, Ints] = {}
     for level in levels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,18 @@ Literal = Any
 """A Boolean variable, its negation, or 0 or 1."""
 Expr = Any
 """A linear expression, a variable or a whole number."""
+
+
+def total(terms: Iterable[Expr]) -> Expr:
+    """Return the sum of terms as a new expression, or a number where all are numbers.
+
+    OR-Tools' ``+=`` changes the expression on its left in place, and ``0 + x`` is x
+    itself; so sums are made here, and ``+=`` is never used on expressions.
+    """
+    listed = list(terms)
+    if all(isinstance(term, int) for term in listed):
+        return sum(listed)
+    return cp_model.LinearExpr.sum(listed)
 
 
 def new_solver(*, seed: int = 0, workers: int = 1) -> cp_model.CpSolver:
@@ -90,11 +103,11 @@ class Variables:
 
     def is_placed(self, domain: int) -> Expr:
         """Return 1 where the domain is placed in one of its alternatives."""
-        return sum(self.placed[item.number] for item in self.of_domain[domain])
+        return total(self.placed[item.number] for item in self.of_domain[domain])
 
     def runs_on(self, domain: int, site: int) -> Expr:
         """Return 1 where the domain is on the host."""
-        return sum(self.item_on(item, site) for item in self.of_domain[domain])
+        return total(self.item_on(item, site) for item in self.of_domain[domain])
 
     def item_on(self, item: Item, site: int) -> Literal:
         """Return 1 where the item is chosen and is on the host."""
@@ -130,12 +143,12 @@ class Variables:
 
     def vcpus_on(self, item: Item, vnode: int, site: Site) -> list[Expr]:
         """Return ``r[i, p]``: the vcpus of the vnode on each pnode of the host."""
-        running: list[Expr] = [0] * site.host.num_pnodes
+        running: list[list[Expr]] = [[] for _ in range(site.host.num_pnodes)]
         for vcpus in self.classes[item.number]:
             if vcpus.vnode == vnode:
                 for e, number in self.cells_of(vcpus, site):
-                    running[site.cells.cells[e].pnode] += number
-        return running
+                    running[site.cells.cells[e].pnode].append(number)
+        return [total(numbers) for numbers in running]
 
     def has_vcpus(self, item: Item, vnode: int, site: Site, pnode: int) -> Literal:
         """Return whether a vcpu of the vnode runs on the pnode."""
