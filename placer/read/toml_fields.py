@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from placer.errors import Fault, InputError
 from placer.read.text_file import read_text
 from placer.read.toml_lines import FieldPath, find_lines, format_path, line_of
-from placer.units import pages_from_bytes, parse_size
+from placer.units import LOCAL_DISTANCE, UNREACHABLE, pages_from_bytes, parse_size
 
 _T = TypeVar("_T")
 
@@ -73,7 +73,11 @@ class TomlDocument:
         """Return a whole number from ``least`` to ``most``."""
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self.fault(path, describe(value), f"a whole number, {least} to {most}")
+        self.fault(
+            path,
+            describe(value),
+            f"{least}" if least == most else f"a whole number, {least} to {most}",
+        )
         return None
 
     def number(self, path: FieldPath, value: Any, expected: str) -> Fraction | None:
@@ -128,18 +132,20 @@ class TomlDocument:
         found = [self.integer((*path, i), v, least, most) for i, v in enumerate(items)]
         return all_known(found)
 
-    def matrix(self, path: FieldPath, value: Any, size: int) -> list[list[int]] | None:
+    def matrix(
+        self, path: FieldPath, value: Any, size: int, most: int = UNREACHABLE
+    ) -> list[list[int]] | None:
         """Return the SLIT distances that ``[local, remote]`` or ``size`` rows write.
 
-        The diagonal is 10, the rest 10 to 254, or 255 for unreachable.
+        The diagonal is 10, the rest 10 to ``most`` (254, or 255 for unreachable).
         """
         expected = f"[local, remote] or {size} rows of {size} distances"
         items = self.items(path, value, expected)
         if items is None:
             return None
         if len(items) == 2 and not any(isinstance(item, list) for item in items):
-            local = self.integer((*path, 0), items[0], 10, 10)
-            remote = self.integer((*path, 1), items[1], 10, 255)
+            local = self.integer((*path, 0), items[0], LOCAL_DISTANCE, LOCAL_DISTANCE)
+            remote = self.integer((*path, 1), items[1], LOCAL_DISTANCE, most)
             if local is None or remote is None:
                 return None
             return [[local if p == q else remote for q in range(size)] for p in range(size)]
@@ -154,8 +160,12 @@ class TomlDocument:
                     self.fault((*path, p), describe(item), f"a row of {size} distances")
                 rows.append(None)
                 continue
-            most = [10 if p == q else 255 for q in range(size)]
-            entries = [self.integer((*path, p, q), row[q], 10, most[q]) for q in range(size)]
+            entries = [
+                self.integer(
+                    (*path, p, q), row[q], LOCAL_DISTANCE, LOCAL_DISTANCE if p == q else most
+                )
+                for q in range(size)
+            ]
             rows.append(all_known(entries))
         return all_known(rows)
 

@@ -1,0 +1,290 @@
+"""Arguments that name hosts or domains: files, folders, globs, runs, synthetic hosts."""
+
+from __future__ import annotations
+
+import glob
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from placer.domain import Domain
+from placer.errors import Fault, InputError
+from placer.host import Host
+from placer.problem import Group
+from placer.read.domains_toml import DomainSet, read_domains_toml
+from placer.read.inventory import read_inventory
+from placer.read.synthetic import is_synthetic, parse_synthetic
+from placer.read.text_file import is_file_name, read_text
+from placer.read.xl_domain import read_xl
+
+Kind = Literal["hosts", "domains"]
+
+_SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
+    "hosts": (".toml",),
+    "domains": (".cfg", ".toml"),
+}
+_EXPECTED: Final[dict[Kind, str]] = {
+    "hosts": "an inventory, a folder, a glob, a run or a synthetic host",
+    "domains": "an xl.cfg or .toml file, a folder or a glob",
+}
+_OWN_KEYS: Final[dict[Kind, frozenset[str]]] = {
+    "hosts": frozenset({"host"}),
+    "domains": frozenset({"domain", "group"}),
+}
+
+
+@dataclass
+class _Named:
+    """Hosts or domains so far, with where each name came from."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, kind: str, name: str, source: str) -> None:
+        if name in self.sources:
+            other = self.sources[name]
+            where = "there twice" if other == source else f"in {other} too"
+            found = f"{kind} {name!r}, {where}"
+            self.faults.append(
+                Fault(source=source, field="name", found=found, expected="unique names")
+            )
+        self.sources.setdefault(name, source)
+
+
+def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
+    """Return the hosts that the arguments name, in their order, and the warnings.
+
+    An argument is an inventory file, a folder or a glob of them, the folder of a finished
+    run (the hosts as it leaves them), or a synthetic host such as ``"pnode:2 core:4
+    memory:16GiB"``. Several synthetic hosts without a name are host0, host1 and so on.
+    Raises InputError with the faults of all arguments, two hosts of one name among them.
+    """
+    warnings: list[Fault] = []
+    named = _Named()
+    hosts: list[Host] = []
+    synthetic = [arg for arg in args if _is_synthetic(arg)]
+    numbers = iter(range(len(synthetic)))
+    for arg in args:
+        try:
+            if _is_synthetic(arg):
+                number = next(numbers)
+                name = "host" if len(synthetic) == 1 else f"host{number}"
+                found = [parse_synthetic(arg, name)]
+            else:
+                found = list(_read_host_paths(arg, warnings))
+        except InputError as error:
+            named.faults.extend(error.faults)
+            continue
+        for host in found:
+            named.add("host", host.name, host.source or arg)
+        hosts.extend(found)
+    if not args:
+        named.faults.append(
+            Fault(source="hosts", field="host", found="none", expected=_EXPECTED["hosts"])
+        )
+    if named.faults:
+        raise InputError(named.faults)
+    return tuple(hosts), warnings
+
+
+def read_domains(
+    args: Sequence[str],
+    *,
+    fallback: bool = False,
+    ignore_pnodes: bool = False,
+    warnings: list[Fault] | None = None,
+) -> DomainSet:
+    """Return the domains that the arguments name, in their order, joined into one set.
+
+    An argument is an xl configuration (any file that does not end in ``.toml``), a
+    domains.toml, or a folder or a glob of ``*.cfg`` and ``*.toml`` files; there, a
+    configuration that a domains.toml beside it names is read through that alone, and
+    inventories are passed over. ``fallback`` and ``ignore_pnodes`` are those of
+    `read_xl`. Warnings are appended to ``warnings`` too, also where reading fails.
+    Raises InputError with the faults of all arguments, two domains of one name or two
+    policies among them.
+    """
+    joined = _Joined()
+
+    def read_one(path: Path) -> DomainSet:
+        """Read one file; its warnings are kept even where it is faulty."""
+        if path.suffix == ".toml":
+            return read_domains_toml(
+                path,
+                fallback=fallback,
+                ignore_pnodes=ignore_pnodes,
+                warnings=joined.warnings,
+            )
+        domain, _ = read_xl(
+            path, fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=joined.warnings
+        )
+        return DomainSet(domains=(domain,))
+
+    for arg in args:
+        try:
+            paths, many = _paths(arg, "domains")
+        except InputError as error:
+            joined.named.faults.extend(error.faults)
+            continue
+        for path, found in _read_all(paths, many, read_one, joined.named.faults):
+            joined.add(found, str(path))
+    if not args:
+        joined.named.faults.append(
+            Fault(source="domains", field="domain", found="none", expected=_EXPECTED["domains"])
+        )
+    if warnings is not None:
+        warnings.extend(joined.warnings)
+    if joined.named.faults:
+        raise InputError(joined.named.faults)
+    return DomainSet(
+        domains=tuple(joined.domains),
+        groups=tuple(joined.groups.values()),
+        warnings=joined.warnings,
+        policy=joined.policy,
+        cfg_files=frozenset(joined.cfg_files),
+    )
+
+
+class _Joined:
+    """Several sets of domains made one, and what contradicts."""
+
+    def __init__(self) -> None:
+        self.named = _Named()
+        self.domains: list[Domain] = []
+        self.groups: dict[str, Group] = {}
+        self.warnings: list[Fault] = []
+        self.policy: str | None = None
+        self.policy_source = ""
+        self.cfg_files: set[Path] = set()
+
+    def add(self, found: DomainSet, source: str) -> None:
+        for domain in found.domains:
+            self.named.add("domain", domain.name, domain.source or source)
+        self.domains.extend(found.domains)
+        for group in found.groups:
+            if self.groups.setdefault(group.name, group) != group:
+                self._contradiction(source, "group", f"{group.name!r}, otherwise elsewhere")
+        if found.policy is not None:
+            if self.policy not in (None, found.policy):
+                told = f"{found.policy!r}, but {self.policy!r} in {self.policy_source}"
+                self._contradiction(source, "policy", told)
+            elif self.policy is None:
+                self.policy, self.policy_source = found.policy, source
+        self.cfg_files |= found.cfg_files
+
+    def _contradiction(self, source: str, name: str, found: str) -> None:
+        self.named.faults.append(
+            Fault(source=source, field=name, found=found, expected=f"one {name} of that meaning")
+        )
+
+
+def _read_all(
+    paths: list[Path],
+    many: bool,
+    read_one: Callable[[Path], DomainSet],
+    faults: list[Fault],
+) -> Iterator[tuple[Path, DomainSet]]:
+    """Yield what each file holds, in order.
+
+    The TOML files are read first: what they name is then not read twice where the
+    argument stood for ``many`` files.
+    """
+    sets: dict[Path, DomainSet] = {}
+    named: set[Path] = set()
+    for path in sorted(paths, key=lambda path: path.suffix != ".toml"):
+        if many and path.resolve() in named:
+            continue
+        try:
+            sets[path] = read_one(path)
+        except InputError as error:
+            faults.extend(error.faults)
+            continue
+        named |= sets[path].cfg_files
+    for path in paths:
+        if path in sets:
+            yield path, sets[path]
+
+
+def _is_synthetic(arg: str) -> bool:
+    return is_synthetic(arg) and not is_file_name(arg)
+
+
+def _read_host_paths(arg: str, warnings: list[Fault]) -> Iterator[Host]:
+    """Yield the hosts of all files and runs that ``arg`` stands for."""
+    faults: list[Fault] = []
+    for path in _paths(arg, "hosts")[0]:
+        try:
+            if path.is_dir():
+                yield from _read_run(path)
+            else:
+                yield from read_inventory(path, warnings=warnings)
+        except InputError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise InputError(faults)
+
+
+def _read_run(folder: Path) -> Iterator[Host]:
+    """Yield the hosts of a run as it leaves them."""
+    from placer.run import hosts_after, read_run
+
+    for host in hosts_after(read_run(folder)):
+        yield replace(host, source=str(folder))
+
+
+def _is_run(folder: Path) -> bool:
+    from placer.run import is_run
+
+    return is_run(folder)
+
+
+def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
+    """Return the files (for hosts, runs too) of ``arg``, and whether it stands for many.
+
+    In a folder and among the matches of a glob, files of other kinds are passed over.
+    """
+
+    def refuse(found: str, expected: str = "") -> InputError:
+        expected = expected or _EXPECTED[kind]
+        return InputError(Fault(source=arg or "''", field=kind, found=found, expected=expected))
+
+    if is_file_name(arg):
+        path = Path(arg)
+        if not path.is_dir() or (kind == "hosts" and _is_run(path)):
+            return [path], False
+        try:
+            matches = sorted(path.iterdir())
+        except OSError as error:
+            raise refuse((error.strerror or "an error").lower()) from None
+    elif glob.has_magic(arg) and "\0" not in arg:
+        # Path.glob takes no absolute pattern.
+        matches = [Path(match) for match in sorted(glob.glob(arg, recursive=True))]  # noqa: PTH207
+        if not matches:
+            raise refuse("no match")
+    else:
+        raise refuse("no such file")
+    suffixes = _SUFFIXES[kind]
+    kept = [path for path in matches if path.suffix in suffixes and _may_hold(path, kind)]
+    if kind == "hosts" and not is_file_name(arg):
+        kept = [path for path in matches if path in kept or (path.is_dir() and _is_run(path))]
+    if not kept:
+        names = " or ".join(f"*{suffix}" for suffix in suffixes)
+        raise refuse(f"no {names} file with {kind}", f"at least one with {kind}")
+    return kept, True
+
+
+def _may_hold(path: Path, kind: Kind) -> bool:
+    """Return False for folders, and for TOML files that hold the other kind alone."""
+    if path.is_dir():
+        return False
+    if path.suffix != ".toml":
+        return True
+    other: Kind = "domains" if kind == "hosts" else "hosts"
+    try:
+        keys = tomllib.loads(read_text(path)).keys()
+    except (InputError, ValueError, RecursionError):
+        # What is wrong with it is said when it is read in earnest.
+        return True
+    return not (keys & _OWN_KEYS[other]) or bool(keys & _OWN_KEYS[kind])
