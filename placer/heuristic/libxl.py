@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.domain import Domain
@@ -24,6 +25,9 @@ from placer.units import PAGE_KIB, PAGES_2MIB
 
 MOST_PNODES: Final = 16
 """libxl does not search on hosts with more: there are 2**16 - 1 sets already."""
+
+
+Masks = npt.NDArray[np.bool_]
 
 
 def place(problem: Problem) -> Placement:
@@ -78,29 +82,44 @@ def choose_pnodes(
     return None
 
 
+def count_running_vcpus(host: Host) -> Ints:
+    """Return how many vcpus of running domains may run on each pnode, shape (P,).
+
+    A vcpu that nothing ties to a pnode counts on every one (nr_vcpus_on_nodes); a
+    dedicated pcpu counts as one vcpu.
+    """
+    counts = np.zeros(host.num_pnodes, dtype=np.int64)
+    for running in host.running:
+        own = np.isin(host.pcpu_ids, running.dedicated_pcpus)
+        counts += running.vcpus_on + running.floating_vcpus
+        counts += np.bincount(host.pcpu_pnode[own], minlength=host.num_pnodes)
+    return counts
+
+
 @dataclass
 class _HostState:
     """One host as the domains placed so far leave it.
 
-    ``free[p]``: free pages. ``nr_vcpus[p]``: vcpus that may run on pnode p, as
-    libxl's nr_vcpus_on_nodes counts them. ``vcpus_on_pcpu[c]``: vcpus given to a pcpu.
+    ``free[p]``: free pages, ``free_total`` their sum. ``nr_vcpus[p]``: vcpus that may
+    run on pnode p. ``vcpus_on_pcpu[c]``: vcpus that run on one pcpu, as far as known.
     """
 
     host: Host
     free: Ints
+    free_total: int
     nr_vcpus: Ints
     vcpus_on_pcpu: Ints
 
     @classmethod
     def of(cls, host: Host) -> _HostState:
-        nr_vcpus = np.zeros(host.num_pnodes, dtype=np.int64)
-        on_pcpu = np.zeros(host.num_pcpus, dtype=np.int64)
-        for running in host.running:
-            own = np.isin(host.pcpu_ids, running.dedicated_pcpus)
-            nr_vcpus += running.vcpus_on + running.floating_vcpus
-            nr_vcpus += np.bincount(host.pcpu_pnode[own], minlength=host.num_pnodes)
-            on_pcpu += own
-        return cls(host, host.free_pages.copy(), nr_vcpus, on_pcpu)
+        pinned = [pcpu for running in host.running for pcpu in running.dedicated_pcpus]
+        return cls(
+            host,
+            host.free_pages.copy(),
+            int(host.free_pages.sum()),
+            count_running_vcpus(host),
+            np.isin(host.pcpu_ids, pinned).astype(np.int64),
+        )
 
 
 @lru_cache(maxsize=MOST_PNODES * MOST_PNODES)
@@ -118,9 +137,9 @@ def _may_use(domain: Domain, host: Host) -> bool:
 def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
     """Place ``domain`` and count it in ``state``; None where the host will not do."""
     host = state.host
-    hard = _hard_masks(host, domain)
-    if domain.memory_pages + domain.overhead_pages > state.free.sum():
+    if domain.memory_pages + domain.overhead_pages > state.free_total:
         return None
+    hard = _hard_masks(host, domain)
     if not hard.any(axis=1).all():
         return None
     sizes = domain.vnode_pages
@@ -139,9 +158,9 @@ def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
     pcpus = _run_vcpus(state, home[vcpu_to_vnode], hard)
     state.free -= pages.sum(axis=0)
     _charge_overhead(state.free, int(home[0]), domain.overhead_pages)
-    for allowed in hard:
-        runs_on = np.unique(host.pcpu_pnode[allowed])
-        state.nr_vcpus[np.intersect1d(runs_on, nodemap)] += 1
+    state.free_total = int(state.free.sum())
+    for pnode in nodemap:
+        state.nr_vcpus[pnode] += hard[:, host.pcpu_pnode == pnode].any(axis=1).sum()
     return PlacedDomain(
         domain=domain.name,
         host=host.name,
@@ -154,13 +173,15 @@ def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
     )
 
 
-def _hard_masks(host: Host, domain: Domain) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _hard_masks(host: Host, domain: Domain) -> Masks:
     """Return which pcpus each vcpu may use, shape (N, C)."""
-    masks = np.ones((domain.num_vcpus, host.num_pcpus), dtype=bool)
-    for vcpu, affinity in enumerate(domain.hard_affinity):
-        if affinity is not None:
-            named = affinity.resolve(host.pcpu_ids, host.pcpu_pnode)
-            masks[vcpu] = np.isin(host.pcpu_ids, sorted(named))
+    masks = np.ones((domain.num_vcpus, host.num_pcpus), dtype=np.bool_)
+    for affinity in set(domain.hard_affinity):
+        if affinity is None:
+            continue
+        named = sorted(affinity.resolve(host.pcpu_ids, host.pcpu_pnode))
+        vcpus = [vcpu for vcpu, own in enumerate(domain.hard_affinity) if own == affinity]
+        masks[vcpus] = np.isin(host.pcpu_ids, named)
     return masks
 
 
@@ -227,9 +248,7 @@ def _pages(free: Ints, nodemap: list[int], vnode_pnode: Ints, sizes: Ints) -> In
     return pages
 
 
-def _run_vcpus(
-    state: _HostState, wanted: Ints, hard: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
-) -> Ints:
+def _run_vcpus(state: _HostState, wanted: Ints, hard: Masks) -> Ints:
     """Return the position of the pcpu of each vcpu, the least used one of its pnode.
 
     A vcpu runs on its vnode's pnode (its soft affinity) where its hard affinity has

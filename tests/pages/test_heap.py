@@ -55,9 +55,10 @@ def both(free: list[tuple[int, int]]) -> tuple[Heap, PlainBuddy]:
 
 
 def same(heap: Heap, plain: PlainBuddy) -> bool:
-    return heap.extents()[0].tolist() == plain.extents() and [
-        (start, num) for _, start, num in heap.spans().tolist()
-    ] == plain.spans()
+    return (
+        heap.extents()[0].tolist() == plain.extents()
+        and [(start, num) for _, start, num in heap.spans().tolist()] == plain.spans()
+    )
 
 
 @given(free_memory())
