@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Literal
 
+from placer import __version__
 from placer.check import check_placement, score
 from placer.cpsat.search import Answer, Limits, search, solver_info
 from placer.cpsat.sizing import find_unequal_sizes
@@ -105,10 +105,26 @@ def _realise(problem: Problem, result: Result, placement: Placement) -> Solution
         text = "; ".join(str(violation) for violation in violations)
         raise ModelError(f"the checker refuses the solver's placement: {text}")
     points = score(problem, placement)
-    for level in result.levels:
-        if level.name == "cost" and level.value != points.cost:
-            raise ModelError(f"the solver counts cost {level.value}, the checker {points.cost}")
-    return Solution(result=result, frames=frames, score=points)
+    levels = tuple(_settle(level, problem, points.cost) for level in result.levels)
+    return Solution(result=replace(result, levels=levels), frames=frames, score=points)
+
+
+def _settle(level: Level, problem: Problem, cost: int) -> Level:
+    """Hold the solver's cost against the checker's.
+
+    They are equal where the cost is proven; an unproven one may have been bettered
+    in passing by a level below, and with cost slack the levels below spend some.
+    """
+    if level.name != "cost":
+        return level
+    most = level.value + int(level.value * problem.cost_slack)
+    least = level.value if level.status == "optimal" else level.bound
+    if not least <= cost <= most:
+        raise ModelError(f"the solver counts a cost of {level.value}, the checker {cost}")
+    if cost >= level.value:
+        return level
+    status: Literal["optimal", "feasible"] = "optimal" if cost == level.bound else "feasible"
+    return replace(level, value=cost, status=status)
 
 
 def _baseline(problem: Problem) -> Baseline:
@@ -119,9 +135,7 @@ def _baseline(problem: Problem) -> Baseline:
 def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
     baseline = _baseline(problem)
     placement, points = baseline.placement, baseline.score
-    info = SolverInfo(
-        name="libxl", version=version("placer"), seed=options.seed, workers=options.workers
-    )
+    info = SolverInfo(name="libxl", version=__version__, seed=options.seed, workers=options.workers)
     refusals = tuple(
         Refusal(domain=name, reason="libxl's rule finds no host with enough free memory")
         for name in placement.unplaced

@@ -22,9 +22,7 @@ def draw_problem(seed: int) -> Problem:
     rng = np.random.default_rng(seed)
     hosts = tuple(_draw_host(rng, f"h{n}") for n in range(rng.integers(1, 3)))
     groups = _draw_groups(rng)
-    domains = tuple(
-        _draw_domain(rng, f"vm{n}", groups, hosts) for n in range(rng.integers(1, 4))
-    )
+    domains = tuple(_draw_domain(rng, f"vm{n}", groups, hosts) for n in range(rng.integers(1, 4)))
     return Problem(
         hosts=hosts,
         domains=domains,
@@ -125,14 +123,10 @@ def _draw_domain(
     sizes[0] = max(sizes[0], 256)
     dedicated = _chance(rng, 0.3)
     hard = _draw_affinity(rng, num_vcpus)
-    if not any(
-        a is None or any(a.resolve(h.pcpu_ids, h.pcpu_pnode) for h in hosts) for a in hard
-    ):
+    if not any(a is None or any(a.resolve(h.pcpu_ids, h.pcpu_pnode) for h in hosts) for a in hard):
         hard = ()
     hard = tuple(
-        a
-        if a is None or any(a.resolve(h.pcpu_ids, h.pcpu_pnode) for h in hosts)
-        else None
+        a if a is None or any(a.resolve(h.pcpu_ids, h.pcpu_pnode) for h in hosts) else None
         for a in hard
     )
     fields: dict[str, Any] = {

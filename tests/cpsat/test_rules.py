@@ -46,7 +46,12 @@ def allows(
 def test_memory_on_a_pnode_counts_pages_overhead_and_reserve_to_the_page() -> None:
     domain = make_domain([1000, 500], vcpu_to_vnode=[0])
     rule = constraints.keep_memory_within_free
-    for free, reserve, fits in ((1756, 0, True), (1755, 0, False), (1766, 10, True), (1765, 10, False)):
+    for free, reserve, fits in (
+        (1756, 0, True),
+        (1755, 0, False),
+        (1766, 10, True),
+        (1765, 10, False),
+    ):
         host = make_host([free, 500], reserve_pages=[reserve, 0])
         problem = make_problem(host, domain)
         assert allows(problem, rule, homes={"vm": [0, 0]}) is fits
@@ -89,9 +94,7 @@ def test_running_vcpus_and_dedicated_pcpus_are_taken_already() -> None:
         assert allows(make_problem(host, domain), rule) is fits
 
 
-@pytest.mark.parametrize(
-    ("thread_policy", "most"), [("prefer", 8), ("isolate", 4), ("require", 8)]
-)
+@pytest.mark.parametrize(("thread_policy", "most"), [("prefer", 8), ("isolate", 4), ("require", 8)])
 def test_thread_policies_take_threads_or_whole_cores(thread_policy: Any, most: int) -> None:
     rule = constraints.keep_vcpus_within_pcpus
     host = make_host([9999], cpus=8, threads=2)

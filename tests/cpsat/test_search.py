@@ -172,8 +172,7 @@ def _hard_problem() -> Problem:
     rng = np.random.default_rng(3)
     host = make_host([40_000] * 8, cpus=16, distances=_ring(8))
     domains = [
-        make_domain(rng.integers(2000, 9000, size=6).tolist(), 12, name=f"vm{n}")
-        for n in range(9)
+        make_domain(rng.integers(2000, 9000, size=6).tolist(), 12, name=f"vm{n}") for n in range(9)
     ]
     return make_problem(host, *domains)
 
