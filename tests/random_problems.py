@@ -14,7 +14,7 @@ from placer.policy import Policy
 from placer.problem import Group, Problem
 from tests.builders import make_domain, make_host
 
-POLICIES = tuple(Policy(name=n, tie_break=n) for n in ("none", "spread", "pack"))  # type: ignore[arg-type]
+POLICIES = tuple(Policy(name=n, tie_break=n) for n in ("none", "spread", "pack"))
 
 
 def draw_problem(seed: int) -> Problem:
@@ -42,7 +42,7 @@ def _draw_groups(rng: np.random.Generator) -> tuple[Group, ...]:
         return ()
     keep: Any = rng.choice(["together", "apart"])
     over: Any = rng.choice(["hosts", "pnodes"])
-    return (Group(name="g", keep=str(keep), over=str(over)),)  # type: ignore[arg-type]
+    return (Group(name="g", keep=str(keep), over=str(over)),)
 
 
 def _draw_host(rng: np.random.Generator, name: str) -> Host:
@@ -58,7 +58,7 @@ def _draw_host(rng: np.random.Generator, name: str) -> Host:
     np.fill_diagonal(distances, 10)
     if count > 1 and _chance(rng, 0.15):
         distances[0, 1] = 255
-    running = ()
+    running: tuple[RunningDomain, ...] = ()
     pcpus = sum(cpus)
     if _chance(rng, 0.3):
         first = int(rng.integers(0, pcpus))
@@ -90,7 +90,7 @@ def _draw_memory(rng: np.random.Generator) -> VnodeMemory:
         if _chance(rng, 0.5):
             return VnodeMemory(policy="interleave", interleave_width=int(rng.integers(1, 4)))
         return VnodeMemory(policy="interleave", interleave_pnodes=(0,))
-    return VnodeMemory(policy=policy)  # type: ignore[arg-type]
+    return VnodeMemory(policy=policy)
 
 
 def _draw_affinity(rng: np.random.Generator, num_vcpus: int) -> tuple[CpuList | None, ...]:

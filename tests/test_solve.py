@@ -160,4 +160,4 @@ def test_a_heap_too_fragmented_for_the_pages_wanted_is_refused() -> None:
 )
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        SolveOptions(**options)  # type: ignore[arg-type]
+        SolveOptions(**options)
