@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from placer.problem import Problem
 from placer.topology import vmemranges
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, ORDER_NAMES, PAGE_BYTES
 
-OUTSIDE: int = -1
+OUTSIDE: Final = -1
 """The guest frame of pages that lie in no range of a vnode (an HVM guest's video memory)."""
 
 
@@ -67,9 +68,8 @@ def allocate_domain(heap: Heap, domain: Domain, placed: PlacedDomain) -> DomainF
     ranges = vmemranges(domain, placed.vnode_pages)
     found: list[Ints] = []
     for vnode in range(placed.num_vnodes):
-        order = int(domain.page_order[vnode]) if vnode < domain.num_vnodes else ORDER_4KIB
-        if domain.auto_vnodes:
-            order = int(domain.page_order[0])
+        # Vnodes that the solver made are all of the one kind that was given.
+        order = int(domain.page_order[min(vnode, domain.num_vnodes - 1)])
         mine = ranges[ranges[:, 0] == vnode, 1:]
         for piece in _pieces(mine, placed.pages[vnode]):
             found.extend(_allocate_piece(heap, placed, vnode, order, piece))
