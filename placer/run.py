@@ -52,7 +52,8 @@ RUN_FILES: Final = frozenset(
 class Run:
     """What was asked, what was answered, and the machine frames of each placed domain.
 
-    ``frames`` follows the placement's order and is empty where there is no placement.
+    ``frames`` follows the placement's order. It is empty where there is no placement, and
+    where libxl's rule chose one that the heap cannot give.
     """
 
     problem: Problem
@@ -152,9 +153,18 @@ def hosts_after(run: Run) -> tuple[Host, ...]:
 
     Placed domains have become running ones. Their frames are no longer free, nor are the
     pages that the toolstack needs beside them, which are taken from the highest free
-    frames of the home pnode of vnode 0. Raises InputError where the frames do not lie in
-    the hosts' free memory.
+    frames of the home pnode of vnode 0. Raises InputError where the run has no frames or
+    they do not lie in the hosts' free memory.
     """
+    if run.placed and not run.frames:
+        raise InputError(
+            Fault(
+                source=FRAMES_FILE,
+                field="domains",
+                found="no frames",
+                expected="the frames of the placed domains",
+            )
+        )
     after = []
     for host in run.problem.hosts:
         placed = [domain for domain in run.placed if domain.host == host.name]
@@ -238,10 +248,10 @@ def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
                 yield RESULT_FILE, f"{field}.domains[{index}]", found, expected
     names = [frames.domain for frames in run.frames]
     expected_names = [placed.domain for placed in run.placed]
-    if names != expected_names:
+    if names and names != expected_names:
         yield FRAMES_FILE, "domains", repr(names), f"the placed domains {expected_names!r}"
         return
-    for index, (frames, placed) in enumerate(zip(run.frames, run.placed, strict=True)):
+    for index, (frames, placed) in enumerate(zip(run.frames, run.placed, strict=bool(names))):
         if placed.host not in run.problem.host_index or frames.host != placed.host:
             yield FRAMES_FILE, f"domains[{index}].host", repr(frames.host), repr(placed.host)
             continue

@@ -1,0 +1,325 @@
+"""The tables of a run, by pandas: long form, one fact a row (docs/csv.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from placer.check import check_placement
+from placer.cost import (
+    access_units,
+    domain_cost,
+    level_values,
+    mean_access_distance,
+    vcpus_by_place,
+)
+from placer.placement import PlacedDomain, Placement
+from placer.report.document import frames_or_none, realised_pages
+from placer.run import Run
+from placer.topology import topology_of
+from placer.units import COST_UNITS, ORDER_NAMES
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "placements": (
+        "domain",
+        "host",
+        "vnode",
+        "pnode",
+        "is_home",
+        "memory_pages",
+        "num_vcpus",
+    ),
+    "vcpus": (
+        "domain",
+        "host",
+        "vcpu",
+        "vnode",
+        "pnode",
+        "pcpu",
+        "home_pnode",
+        "home_distance_slit",
+        "is_dedicated",
+    ),
+    "pnodes": (
+        "host",
+        "pnode",
+        "total_pages",
+        "reserve_pages",
+        "free_before_pages",
+        "placed_pages",
+        "free_after_pages",
+        "overhead_pages",
+        "num_pcpus",
+        "num_running_vcpus",
+        "num_placed_vcpus",
+    ),
+    "distances": (
+        "domain",
+        "host",
+        "from_vnode",
+        "to_vnode",
+        "from_pnode",
+        "to_pnode",
+        "virtual_distance_slit",
+        "physical_distance_slit",
+        "access_share_per_10000",
+    ),
+    "pages": (
+        "domain",
+        "host",
+        "vnode",
+        "pnode",
+        "page_size",
+        "num_extents",
+        "memory_pages",
+    ),
+    "domains": (
+        "domain",
+        "host",
+        "type",
+        "priority",
+        "num_vnodes",
+        "num_vcpus",
+        "memory_pages",
+        "overhead_pages",
+        "cost_slit_per_640000",
+        "mean_access_distance_slit",
+        "num_vcpus_off_home",
+    ),
+    "summary": ("metric", "unit", "value", "baseline_value"),
+    "unplaced": ("domain", "fact", "position", "text"),
+}
+"""The columns of each table, in order."""
+
+Row = tuple[Any, ...]
+
+
+def tables(run: Run) -> dict[str, pd.DataFrame]:
+    """Return every table of ``run`` by name, each with its columns also where it has no row."""
+    rows = {
+        "placements": _placements(run),
+        "vcpus": _vcpus(run),
+        "pnodes": _pnodes(run),
+        "distances": _distances(run),
+        "pages": _pages(run),
+        "domains": _domains(run),
+        "summary": _summary(run),
+        "unplaced": _unplaced(run),
+    }
+    return {
+        name: pd.DataFrame(list(rows[name]), columns=list(columns))
+        for name, columns in COLUMNS.items()
+    }
+
+
+def format_csv(table: pd.DataFrame) -> str:
+    """Return ``table`` as CSV: a header, LF, absent values empty, numbers as Python prints them."""
+    text = table.map(_format_value) if len(table) else table
+    return str(text.to_csv(index=False, lineterminator="\n"))
+
+
+def _format_value(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _placements(run: Run) -> Iterator[Row]:
+    for placed in run.placed:
+        pages = realised_pages(run, placed)
+        vcpus = vcpus_by_place(placed, run.host(placed.host).num_pnodes)
+        for vnode, home in enumerate(placed.home.tolist()):
+            for pnode in range(pages.shape[1]):
+                memory, num_vcpus = int(pages[vnode, pnode]), int(vcpus[vnode, pnode])
+                if memory or num_vcpus or pnode == home:
+                    is_home = int(pnode == home)
+                    yield placed.domain, placed.host, vnode, pnode, is_home, memory, num_vcpus
+
+
+def _vcpus(run: Run) -> Iterator[Row]:
+    for placed in run.placed:
+        dedicated = int(run.domain(placed.domain).dedicated)
+        distances = run.host(placed.host).distances
+        for vcpu, vnode in enumerate(placed.vcpu_to_vnode.tolist()):
+            pnode, home = int(placed.vcpu_to_pnode[vcpu]), int(placed.home[vnode])
+            yield (
+                placed.domain,
+                placed.host,
+                vcpu,
+                vnode,
+                pnode,
+                int(placed.vcpu_to_pcpu[vcpu]),
+                home,
+                int(distances[pnode, home]),
+                dedicated,
+            )
+
+
+def _pnodes(run: Run) -> Iterator[Row]:
+    for host in run.problem.hosts:
+        placed_pages = np.zeros(host.num_pnodes, dtype=np.int64)
+        overhead = placed_pages.copy()
+        vcpus = placed_pages.copy()
+        for placed in run.placed:
+            if placed.host == host.name:
+                placed_pages += realised_pages(run, placed).sum(axis=0)
+                overhead[placed.home[0]] += run.domain(placed.domain).overhead_pages
+                vcpus += np.bincount(placed.vcpu_to_pnode, minlength=host.num_pnodes)
+        running = sum((domain.vcpus_on for domain in host.running), np.zeros_like(vcpus))
+        for pcpu in (pcpu for domain in host.running for pcpu in domain.dedicated_pcpus):
+            running = running + np.bincount(
+                host.pcpu_pnode[host.pcpu_ids == pcpu], minlength=host.num_pnodes
+            )
+        for pnode in range(host.num_pnodes):
+            yield (
+                host.name,
+                pnode,
+                int(host.total_pages[pnode]),
+                int(host.reserve_pages[pnode]),
+                int(host.free_pages[pnode]),
+                int(placed_pages[pnode]),
+                int(host.free_pages[pnode] - placed_pages[pnode]),
+                int(overhead[pnode]),
+                int((host.pcpu_pnode == pnode).sum()),
+                int(running[pnode]),
+                int(vcpus[pnode]),
+            )
+
+
+def _distances(run: Run) -> Iterator[Row]:
+    for placed in run.placed:
+        physical = run.host(placed.host).distances
+        virtual = topology_of(run.problem, placed).distances
+        shares = access_units(run.domain(placed.domain), placed.vnode_pages)
+        homes = placed.home.tolist()
+        for i, from_pnode in enumerate(homes):
+            for j, to_pnode in enumerate(homes):
+                yield (
+                    placed.domain,
+                    placed.host,
+                    i,
+                    j,
+                    from_pnode,
+                    to_pnode,
+                    int(virtual[i, j]),
+                    int(physical[from_pnode, to_pnode]),
+                    shares[i][j],
+                )
+
+
+def _pages(run: Run) -> Iterator[Row]:
+    for placed in run.placed:
+        frames = frames_or_none(run, placed)
+        if frames is None:
+            continue
+        counts: dict[tuple[int, int, int], int] = {}
+        for vnode, pnode, order, _, _, num_extents in frames.runs.tolist():
+            key = (vnode, pnode, -order)
+            counts[key] = counts.get(key, 0) + num_extents
+        for (vnode, pnode, negative), num_extents in sorted(counts.items()):
+            size = ORDER_NAMES[-negative]
+            pages = num_extents << -negative
+            yield placed.domain, placed.host, vnode, pnode, size, num_extents, pages
+
+
+def _domains(run: Run) -> Iterator[Row]:
+    for placed in run.placed:
+        domain, host = run.domain(placed.domain), run.host(placed.host)
+        yield (
+            domain.name,
+            host.name,
+            domain.type,
+            domain.priority,
+            placed.num_vnodes,
+            domain.num_vcpus,
+            int(placed.vnode_pages.sum()),
+            domain.overhead_pages,
+            domain_cost(domain, placed, host),
+            float(mean_access_distance(domain, placed, host)),
+            _num_off_home(placed),
+        )
+
+
+def _num_off_home(placed: PlacedDomain) -> int:
+    return int((placed.home[placed.vcpu_to_vnode] != placed.vcpu_to_pnode).sum())
+
+
+def _summary(run: Run) -> Iterator[Row]:
+    """Yield each metric of the answer beside libxl's own; the values are whole or floats."""
+    result = run.result
+    baseline = result.baseline
+    ours = _metrics(run, result.placement)
+    theirs = {} if baseline is None else _metrics(run, baseline.placement)
+    if baseline is not None:
+        theirs["violations"] = ("rules", len(baseline.score.violations))
+    ours["violations"] = ("rules", _num_violations(run))
+    for metric, (unit, value) in ours.items():
+        yield metric, unit, _text(value), _text(theirs.get(metric, ("", None))[1])
+    known = {} if baseline is None else level_values(run.problem, baseline.placement)
+    for level in result.levels:
+        unit = LEVEL_UNITS.get(level.name, "")
+        yield f"level_{level.name}_value", unit, _text(level.value), _text(known.get(level.name))
+        yield f"level_{level.name}_bound", unit, _text(level.bound), ""
+        yield f"level_{level.name}_gap", "ratio", _text(level.gap), ""
+
+
+LEVEL_UNITS: Final[Mapping[str, str]] = {
+    "placed_priority": "priority",
+    "auto_vnodes": "vnodes",
+    "vcpus_off_home": "vcpus",
+    "cost": "SLIT/640000",
+    "vcpus_off_soft": "vcpus",
+    "spread_max": "1/1000",
+    "spread_sum": "1/1000",
+    "packed_pages": "pages",
+    "homes_in_order": "vnodes",
+}
+"""What the value of each level counts."""
+
+
+def _text(value: float | None) -> str:
+    return _format_value(value)
+
+
+def _num_violations(run: Run) -> int | None:
+    if run.result.placement is None:
+        return None
+    return len(check_placement(run.problem, run.result.placement, run.frames or None))
+
+
+def _metrics(run: Run, placement: Placement | None) -> dict[str, tuple[str, float | None]]:
+    """Return (unit, value) of each figure that any placement has, None where it has no meaning."""
+    placed = () if placement is None else placement.domains
+    triples = [(run.domain(p.domain), p, run.host(p.host)) for p in placed]
+    distance_cost = sum(domain_cost(*triple) for triple in triples)
+    num_vcpus = sum(domain.num_vcpus for domain, _, _ in triples)
+    used = {(p.host, pnode) for p in placed for pnode in np.flatnonzero(p.pages_on > 0).tolist()}
+    return {
+        "domains": ("domains", len(run.problem.domains)),
+        "domains_placed": ("domains", len(placed)),
+        "hosts_used": ("hosts", len({p.host for p in placed})),
+        "pnodes_used": ("pnodes", len(used)),
+        "memory_placed": ("pages", sum(int(p.vnode_pages.sum()) for p in placed)),
+        "vcpus_placed": ("vcpus", num_vcpus),
+        "vcpus_off_home": ("vcpus", sum(_num_off_home(p) for p in placed)),
+        "access_cost": ("SLIT/640000", distance_cost if placed else None),
+        "mean_access_distance": (
+            "SLIT",
+            distance_cost / (num_vcpus * COST_UNITS) if num_vcpus else None,
+        ),
+    }
+
+
+def _unplaced(run: Run) -> Iterator[Row]:
+    for refusal in run.result.unplaced:
+        yield refusal.domain, "reason", 0, refusal.reason
+        for fact, texts in (
+            ("binding", refusal.binding),
+            ("short_by", refusal.short_by),
+            ("nearest", refusal.nearest),
+        ):
+            for position, text in enumerate(texts):
+                yield refusal.domain, fact, position, text

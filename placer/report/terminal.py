@@ -1,0 +1,179 @@
+"""A run as one table and a few lines, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from placer.cost import mean_access_distance
+from placer.cpulist import format_ranges
+from placer.placement import PlacedDomain
+from placer.report.document import realised_pages
+from placer.result import Level, Result, Score
+from placer.run import Run
+from placer.topology import topology_of
+from placer.units import PAGES_PER_MIB
+
+WIDTH: Final = 100
+"""Columns of a table that does not go to a terminal."""
+
+MAX_ROWS: Final = 200
+"""Vnodes that the table shows; placements.csv has them all."""
+
+_MAX_DISTANCES: Final = 8
+
+
+def show_run(run: Run, score: Score | None, out: TextIO) -> None:
+    """Print the placement, the levels and the comparison with libxl's own rule to ``out``.
+
+    Stable where ``out`` is no terminal: 100 columns, no colour; boxes are drawn with
+    ASCII where its encoding has no others. ``score`` is the checker's of the answer.
+    """
+    console = _console(out)
+    if run.placed:
+        console.print(_placement_table(run))
+    if run.result.levels:
+        console.print(_level_table(run.result.levels))
+    for line in summary_lines(run, score):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
+    """Yield what the tables do not say: how many are placed, how well, and libxl's answer."""
+    result = run.result
+    yield f"{_outcome(result)}: {len(run.placed)} of {_count(run.problem.domains, 'domain')} placed"
+    if score is not None and run.placed:
+        yield f"mean access distance {score.mean_access_distance:.6g} (10 is all local)"
+        if score.violations:
+            yield f"this answer breaks {_count(score.violations, 'rule')}:"
+            yield from (f"  {violation}" for violation in score.violations)
+    if result.baseline is not None and result.solver.name != result.baseline.name:
+        yield from _baseline_lines(run, score)
+
+
+def _outcome(result: Result) -> str:
+    words = {
+        "optimal": "proven optimal",
+        "feasible": "not proven optimal",
+        "infeasible": "proven impossible",
+        "unknown": "no answer",
+    }
+    if result.solver.name == "libxl":
+        return "libxl's own rule"
+    return words[result.status] + (", interrupted" if result.interrupted else "")
+
+
+def _baseline_lines(run: Run, score: Score | None) -> Iterator[str]:
+    baseline = run.result.baseline
+    if baseline is None:
+        return
+    theirs = baseline.score
+    text = f"{baseline.name}'s own rule: {theirs.placed} placed"
+    if theirs.placed:
+        text += f", mean access distance {theirs.mean_access_distance:.6g}"
+    if score is not None and theirs.placed == score.placed and theirs.cost and score.cost:
+        change = 100 * (score.cost - theirs.cost) / theirs.cost
+        text += f" (this answer: {change:+.1f} %)" if change else " (this answer: the same)"
+    yield text + ("" if theirs.violations else ", breaks no rule")
+    if theirs.violations:
+        yield f"  breaks {_count(theirs.violations, 'rule')}:"
+        yield from (f"  {violation}" for violation in theirs.violations)
+
+
+def _count(items: tuple[object, ...], noun: str) -> str:
+    return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
+
+
+def _console(out: TextIO) -> Console:
+    if out.isatty():
+        return Console(file=out, highlight=False)
+    return Console(
+        file=out,
+        width=WIDTH,
+        force_terminal=False,
+        color_system=None,
+        legacy_windows=False,
+        highlight=False,
+    )
+
+
+def _new_table(*columns: tuple[str, bool]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, to_the_right in columns:
+        table.add_column(name, justify="right" if to_the_right else "left", overflow="fold")
+    return table
+
+
+def _placement_table(run: Run) -> Table:
+    table = _new_table(
+        ("domain", False),
+        ("host", False),
+        ("vnode", True),
+        ("pnode", True),
+        ("MiB", True),
+        ("vcpus", False),
+        ("pcpus", False),
+        ("distances", False),
+        ("mean", True),
+    )
+    num_rows = sum(placed.num_vnodes for placed in run.placed)
+    shown = 0
+    for placed in run.placed:
+        for row in _vnode_rows(run, placed):
+            if shown == MAX_ROWS:
+                table.caption = f"and {num_rows - shown} more vnodes"
+                return table
+            table.add_row(*(_plain(cell) for cell in row))
+            shown += 1
+    return table
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` so that rich prints it as it stands."""
+    return text.replace("[", "\\[")
+
+
+def _vnode_rows(run: Run, placed: PlacedDomain) -> Iterator[tuple[str, ...]]:
+    domain, host = run.domain(placed.domain), run.host(placed.host)
+    pages = realised_pages(run, placed)
+    distances = topology_of(run.problem, placed).distances.tolist()
+    for vnode, home in enumerate(placed.home.tolist()):
+        vcpus = [v for v, owner in enumerate(placed.vcpu_to_vnode.tolist()) if owner == vnode]
+        pcpus = [int(placed.vcpu_to_pcpu[vcpu]) for vcpu in vcpus]
+        row = distances[vnode]
+        text = " ".join(map(str, row)) if len(row) <= _MAX_DISTANCES else f"{len(row)} entries"
+        first = vnode == 0
+        yield (
+            domain.name if first else "",
+            host.name if first else "",
+            str(vnode),
+            str(home),
+            _memory(pages[vnode].tolist(), home),
+            format_ranges(vcpus),
+            " ".join(map(str, pcpus)) if len(pcpus) <= _MAX_DISTANCES else format_ranges(pcpus),
+            text,
+            f"{float(mean_access_distance(domain, placed, host)):.6g}" if first else "",
+        )
+
+
+def _memory(pages: list[int], home: int) -> str:
+    """Return MiB, by pnode where the memory is not all at home."""
+    used = [(pnode, count) for pnode, count in enumerate(pages) if count]
+    if not used or [pnode for pnode, _ in used] == [home]:
+        return f"{sum(pages) / PAGES_PER_MIB:g}"
+    return "\n".join(f"{count / PAGES_PER_MIB:g} on {pnode}" for pnode, count in used)
+
+
+def _level_table(levels: tuple[Level, ...]) -> Table:
+    table = _new_table(
+        ("level", False), ("value", True), ("bound", True), ("gap", True), ("status", False)
+    )
+    for level in levels:
+        table.add_row(
+            level.name, str(level.value), str(level.bound), f"{level.gap:.4g}", level.status
+        )
+    return table
