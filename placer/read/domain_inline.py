@@ -180,10 +180,11 @@ def _read_map(fields: Fields, amounts: InlineAmounts) -> Ints | None:
 
 def _read_distances(fields: Fields, amounts: InlineAmounts) -> Ints:
     value: Any = fields.table.get("distances", AUTO)
-    if value == AUTO or amounts.num_vnodes is None:
+    if value == AUTO:
         return ABSENT
     if amounts.auto_vnodes:
         fields.fault("distances", 'vnodes = "auto" as well', f'"{AUTO}" or none')
+    if amounts.auto_vnodes or amounts.num_vnodes is None:
         return ABSENT
     path = fields.at("distances")
     rows = fields.document.matrix(path, value, amounts.num_vnodes, UNREACHABLE - 1)

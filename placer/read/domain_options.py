@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from placer.read.host_layout import MOST_PNODES
 from placer.read.toml_fields import Fields, all_known, describe
 from placer.read.toml_lines import FieldPath
 from placer.units import ORDER_NAMES
+
+_T = TypeVar("_T")
 
 OPTION_KEYS: Final = (
     "priority",
@@ -125,39 +128,43 @@ def _read_bounds(fields: Fields, shape: DomainShape) -> Any:
     return np.array(known, dtype=np.int64)
 
 
-def _one_for_each(fields: Fields, key: str, shape: DomainShape) -> list[tuple[FieldPath, Any]]:
-    """Return path and value for each vnode of an option that is one value or a list."""
+def _for_each_vnode(
+    fields: Fields, key: str, shape: DomainShape, parse: Callable[[FieldPath, Any], _T | None]
+) -> list[_T] | None:
+    """Return what ``parse`` makes of an option that is one value, or a list, for all vnodes."""
     value, path = fields.table[key], fields.at(key)
     if not isinstance(value, list):
-        return [(path, value)] * (shape.num_vnodes or 1)
+        parsed = parse(path, value)
+        return None if parsed is None else [parsed] * (shape.num_vnodes or 1)
     if shape.num_vnodes is not None and len(value) != shape.num_vnodes:
         fields.fault(key, describe(value), f"one value, or {shape.num_vnodes}")
-    return [((*path, index), item) for index, item in enumerate(value)]
+        return None
+    return all_known([parse((*path, index), item) for index, item in enumerate(value)])
 
 
 def _read_page_orders(fields: Fields, shape: DomainShape) -> Any:
-    if "page_size" not in fields:
-        return None
-    orders: list[int | None] = []
-    for path, value in _one_for_each(fields, "page_size", shape):
+    def parse(path: FieldPath, value: Any) -> int | None:
         order = _ORDERS.get(value) if isinstance(value, str) else None
         if order is None:
             fields.document.fault(path, describe(value), '"4KiB", "2MiB" or "1GiB"')
-        orders.append(order)
-    known = all_known(orders)
-    return None if known is None else np.array(known, dtype=np.int64)
+        return order
+
+    if "page_size" not in fields:
+        return None
+    orders = _for_each_vnode(fields, "page_size", shape, parse)
+    return None if orders is None else np.array(orders, dtype=np.int64)
 
 
 def _read_memory(
     fields: Fields, shape: DomainShape, ignore_pnodes: bool
 ) -> tuple[VnodeMemory, ...] | None:
+    def parse(path: FieldPath, value: Any) -> VnodeMemory | None:
+        return _read_memory_policy(fields, path, value, ignore_pnodes)
+
     if "memory_policy" not in fields:
         return None
-    known = all_known(
-        _read_memory_policy(fields, path, value, ignore_pnodes)
-        for path, value in _one_for_each(fields, "memory_policy", shape)
-    )
-    return None if known is None else tuple(known)
+    memory = _for_each_vnode(fields, "memory_policy", shape, parse)
+    return None if memory is None else tuple(memory)
 
 
 def _read_memory_policy(

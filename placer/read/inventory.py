@@ -279,6 +279,7 @@ def _read_pcpus(table: Fields, key: str) -> list[int] | None:
         pcpus = table.integers(key, 0, MOST_PCPUS, _PCPUS)
         if pcpus is not None and len(set(pcpus)) < len(pcpus):
             table.fault(key, "a pcpu named twice", "different pcpus")
+            return None
         return pcpus
     if not isinstance(value, str):
         table.fault(key, describe(value), _PCPUS)
