@@ -38,6 +38,9 @@ MAX_ORDERED_VNODES = 64
 _ORDER_RANGE = 1 << 40
 """Homes are put in order several vnodes at a time, as digits of a number below this."""
 
+_QUIET_SECONDS = 1.0
+"""Progress is told only of searches that take longer."""
+
 Sense = Literal["min", "max"]
 Progress = Callable[[str], None]
 
@@ -366,8 +369,8 @@ class _Search:
 
     def _report(self, level: Level) -> None:
         self.answer.levels.append(level)
-        if self.progress is not None:
-            elapsed = time.monotonic() - self.started
+        elapsed = time.monotonic() - self.started
+        if self.progress is not None and elapsed >= _QUIET_SECONDS:
             self.progress(
                 f"{level.name}: {level.value} (bound {level.bound}, {level.status}), "
                 f"{elapsed:.1f} s"
