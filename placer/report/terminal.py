@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from typing import Final, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from placer.cost import mean_access_distance
 from placer.cpulist import format_ranges
@@ -30,24 +32,56 @@ _MAX_DISTANCES: Final = 8
 def show_run(run: Run, score: Score | None, out: TextIO) -> None:
     """Print the placement, the levels and the comparison with libxl's own rule to ``out``.
 
-    Stable where ``out`` is no terminal: 100 columns, no colour; boxes are drawn with
-    ASCII where its encoding has no others. ``score`` is the checker's of the answer.
+    Stable where ``out`` is no terminal: at most 100 columns, no colour, no spaces at the end
+    of a line. Boxes are drawn with ASCII where the encoding of ``out`` has no others.
+    ``score`` is the checker's of the answer.
     """
-    console = _console(out)
+    if out.isatty():
+        _print_run(run, score, Console(file=out, highlight=False))
+        return
+    drawn = _Drawing(out.encoding)
+    console = Console(
+        file=drawn,
+        width=WIDTH,
+        force_terminal=False,
+        color_system=None,
+        legacy_windows=False,
+        highlight=False,
+    )
+    _print_run(run, score, console)
+    out.write("".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines()))
+
+
+class _Drawing(StringIO):
+    """Text drawn for a stream of another encoding, which decides how boxes look."""
+
+    def __init__(self, encoding: str | None) -> None:
+        super().__init__()
+        self._encoding = encoding or "ascii"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+
+def _print_run(run: Run, score: Score | None, console: Console) -> None:
     if run.placed:
         console.print(_placement_table(run))
+        console.print()
     if run.result.levels:
         console.print(_level_table(run.result.levels))
+        console.print()
     for line in summary_lines(run, score):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(line), soft_wrap=True)
 
 
 def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
     """Yield what the tables do not say: how many are placed, how well, and libxl's answer."""
     result = run.result
-    yield f"{_outcome(result)}: {len(run.placed)} of {_count(run.problem.domains, 'domain')} placed"
+    num_domains = len(run.problem.domains)
+    yield f"{_outcome(result)}: {len(run.placed)} of {num_domains} domains placed"
     if score is not None and run.placed:
-        yield f"mean access distance {score.mean_access_distance:.6g} (10 is all local)"
+        yield f"mean access distance {_figure(score.mean_access_distance)} (10 is all local)"
         if score.violations:
             yield f"this answer breaks {_count(score.violations, 'rule')}:"
             yield from (f"  {violation}" for violation in score.violations)
@@ -74,7 +108,7 @@ def _baseline_lines(run: Run, score: Score | None) -> Iterator[str]:
     theirs = baseline.score
     text = f"{baseline.name}'s own rule: {theirs.placed} placed"
     if theirs.placed:
-        text += f", mean access distance {theirs.mean_access_distance:.6g}"
+        text += f", mean access distance {_figure(theirs.mean_access_distance)}"
     if score is not None and theirs.placed == score.placed and theirs.cost and score.cost:
         change = 100 * (score.cost - theirs.cost) / theirs.cost
         text += f" (this answer: {change:+.1f} %)" if change else " (this answer: the same)"
@@ -86,19 +120,6 @@ def _baseline_lines(run: Run, score: Score | None) -> Iterator[str]:
 
 def _count(items: tuple[object, ...], noun: str) -> str:
     return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
-
-
-def _console(out: TextIO) -> Console:
-    if out.isatty():
-        return Console(file=out, highlight=False)
-    return Console(
-        file=out,
-        width=WIDTH,
-        force_terminal=False,
-        color_system=None,
-        legacy_windows=False,
-        highlight=False,
-    )
 
 
 def _new_table(*columns: tuple[str, bool]) -> Table:
@@ -118,7 +139,7 @@ def _placement_table(run: Run) -> Table:
         ("vcpus", False),
         ("pcpus", False),
         ("distances", False),
-        ("mean", True),
+        ("mean access", True),
     )
     num_rows = sum(placed.num_vnodes for placed in run.placed)
     shown = 0
@@ -127,14 +148,9 @@ def _placement_table(run: Run) -> Table:
             if shown == MAX_ROWS:
                 table.caption = f"and {num_rows - shown} more vnodes"
                 return table
-            table.add_row(*(_plain(cell) for cell in row))
+            table.add_row(*(Text(cell) for cell in row))
             shown += 1
     return table
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` so that rich prints it as it stands."""
-    return text.replace("[", "\\[")
 
 
 def _vnode_rows(run: Run, placed: PlacedDomain) -> Iterator[tuple[str, ...]]:
@@ -156,7 +172,7 @@ def _vnode_rows(run: Run, placed: PlacedDomain) -> Iterator[tuple[str, ...]]:
             format_ranges(vcpus),
             " ".join(map(str, pcpus)) if len(pcpus) <= _MAX_DISTANCES else format_ranges(pcpus),
             text,
-            f"{float(mean_access_distance(domain, placed, host)):.6g}" if first else "",
+            _figure(float(mean_access_distance(domain, placed, host))) if first else "",
         )
 
 
@@ -164,8 +180,18 @@ def _memory(pages: list[int], home: int) -> str:
     """Return MiB, by pnode where the memory is not all at home."""
     used = [(pnode, count) for pnode, count in enumerate(pages) if count]
     if not used or [pnode for pnode, _ in used] == [home]:
-        return f"{sum(pages) / PAGES_PER_MIB:g}"
-    return "\n".join(f"{count / PAGES_PER_MIB:g} on {pnode}" for pnode, count in used)
+        return _mib(sum(pages))
+    return "\n".join(f"{_mib(count)} on {pnode}" for pnode, count in used)
+
+
+def _mib(pages: int) -> str:
+    whole, rest = divmod(pages, PAGES_PER_MIB)
+    return f"{whole}{f'{rest / PAGES_PER_MIB:.2f}'[1:]}" if rest else str(whole)
+
+
+def _figure(value: float) -> str:
+    """Return a figure to four decimals, one at least: ``14.0``."""
+    return str(round(value, 4))
 
 
 def _level_table(levels: tuple[Level, ...]) -> Table:

@@ -1,0 +1,106 @@
+"""``placer export``: one placed domain in the words of another program."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from placer.cli.streams import say_warnings, write_out
+from placer.errors import Fault, InputError, RefusedError
+
+if TYPE_CHECKING:
+    from placer.run import Run
+
+
+class NumberingChoice(StrEnum):
+    """How nodes are numbered where a guest may number them otherwise."""
+
+    VNODE = "vnode"
+    GUEST = "guest"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="xl, xl-v1, xen-dump-v1, numactl or dmesg."
+        ),
+    ],
+    domain: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which domain; the only placed one may be left out."),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; - is standard output."),
+    ] = "-",
+    domid: Annotated[
+        int | None, typer.Option(min=0, max=32751, help="The id of the domain in a dump.")
+    ] = None,
+    numbering: Annotated[
+        NumberingChoice | None,
+        typer.Option(help="Number nodes as vnodes, or as the guest does."),
+    ] = None,
+) -> None:
+    """Write a placed domain of RUN in another program's format."""
+    from placer.export import ExportOptions, render
+    from placer.run import read_run
+
+    finished = read_run(run)
+    options = ExportOptions(domid=domid, numbering=None if numbering is None else numbering.value)
+    rendered = render(finished, domain or _only_domain(finished), format_name, options)
+    say_warnings(rendered.warnings)
+    if output == "-":
+        write_out(rendered.text)
+    else:
+        write_file(Path(output), rendered.text)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write ``text`` as ``path``, whole or not at all; InputError where it cannot be.
+
+    What is no regular file, such as a device, is written to as it stands.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        # A symbolic link stays one: what it points to is replaced.
+        target = path.resolve()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        found = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(
+            Fault(source=str(path), field="-o", found=found, expected="a file that can be written")
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _only_domain(run: Run) -> str:
+    names = [placed.domain for placed in run.placed]
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise RefusedError(f"--domain is needed, {len(names)} domains are placed: {listed}")
+    return names[0]

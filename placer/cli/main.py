@@ -1,0 +1,85 @@
+"""The program ``placer``: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from placer import __version__
+from placer.cli.check import check
+from placer.cli.exit_code import ExitCode
+from placer.cli.export import export
+from placer.cli.place import place
+from placer.cli.streams import prepare_streams, say, say_error
+from placer.errors import ModelError, PlacerError
+
+app = typer.Typer(
+    name="placer",
+    help="Proven NUMA placement of virtual machines.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(place)
+app.command()(check)
+app.command()(export)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"placer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an unexpected failure came from.")
+    ] = False,
+) -> None:
+    if debug:
+        sys.excepthook = sys.__excepthook__
+
+
+def main() -> None:
+    """Run the program on the arguments of the process, and end it with its exit code."""
+    prepare_streams()
+    sys.excepthook = report_unexpected
+    command = typer.main.get_command(app)
+    try:
+        command(prog_name="placer")
+    except ModelError as error:
+        say_error(error)
+        say(_REPORT)
+        sys.exit(ExitCode.UNEXPECTED)
+    except PlacerError as error:
+        say_error(error)
+        sys.exit(error.exit_code)
+
+
+_REPORT = (
+    "this is a defect of placer: please report it with the inputs and with what "
+    "`placer --debug` prints for the same command"
+)
+
+
+def report_unexpected(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say an exception that nobody expected in one line, and how to report it."""
+    frames = traceback.extract_tb(trace)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    text = " ".join(str(error).split())
+    say(f"error: unexpected {kind.__name__}{where}: {text}")
+    say(_REPORT)

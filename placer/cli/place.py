@@ -1,0 +1,252 @@
+"""``placer place``: read, solve, realise, show."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from placer.cli.exit_code import exit_code_of
+from placer.cli.streams import discard_out, say, say_warnings, write_out
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from placer.errors import Fault
+    from placer.problem import Problem
+    from placer.result import Result
+    from placer.run import Run
+    from placer.solve import Solution
+
+
+class Solver(StrEnum):
+    """The solvers that can be chosen."""
+
+    CPSAT = "cpsat"
+    LIBXL = "libxl"
+
+
+def place(
+    domains: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DOMAIN...", help="xl.cfg or domains.toml files, folders of them, or globs."
+        ),
+    ],
+    host: Annotated[
+        list[str],
+        typer.Option(
+            metavar="HOST",
+            help="Inventory file, folder, glob, finished run, or a synthetic host such as "
+            "'pnode:2 core:4 memory:16GiB'. May repeat.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the run as this folder."),
+    ] = None,
+    fallback: Annotated[
+        bool, typer.Option("--fallback", help="Replace faulty vNUMA options by their defaults.")
+    ] = False,
+    ignore_pnodes: Annotated[
+        bool, typer.Option("--ignore-pnodes", help="Choose anew the pnodes that domains name.")
+    ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Tie-break among placements of least cost."),
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Leave out domains where not all fit.")
+    ] = False,
+    cost_slack: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENT", help="How much of the least cost later levels may give up."
+        ),
+    ] = "0",
+    solver: Annotated[
+        Solver, typer.Option(help="cpsat proves its answer; libxl is Xen's own rule.")
+    ] = Solver.CPSAT,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads of the solver.")] = 1,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop with the best so far.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print placement.json and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+) -> None:
+    """Place domains on hosts: vnodes on pnodes, vcpus on pcpus, pages in frames."""
+    from placer.report.folder import refuse_unless_replaceable, write_run
+    from placer.run import Run
+    from placer.solve import SolveOptions, solve
+
+    clock = _Clock()
+    if time_limit is not None and not time_limit > 0:
+        raise typer.BadParameter("expected above 0", param_hint="--time-limit")
+    slack = _parse_percent(cost_slack)
+    if out is not None:
+        refuse_unless_replaceable(out)
+    warnings: list[Fault] = []
+    problem = _read_problem(
+        domains,
+        host,
+        warnings=warnings,
+        fallback=fallback,
+        ignore_pnodes=ignore_pnodes,
+        policy=policy,
+        allow_partial=allow_partial,
+        cost_slack=slack,
+    )
+    options = SolveOptions(
+        solver="libxl" if solver is Solver.LIBXL else "cpsat",
+        seed=seed,
+        workers=workers,
+        time_limit=time_limit,
+    )
+    clock.note("read")
+    solution = solve(problem, options, progress=None if quiet else say)
+    clock.note("solved")
+    run = Run(problem=problem, result=solution.result, frames=solution.frames)
+    if out is not None:
+        write_run(out, run, log=_log(clock, run, warnings))
+    _show(run, solution, as_json=as_json)
+    _say_unplaced(solution.result)
+    if out is not None:
+        say(f"wrote {out}")
+    raise typer.Exit(exit_code_of(solution.result, solution.score))
+
+
+def _read_problem(
+    domain_args: list[str],
+    host_args: list[str],
+    *,
+    warnings: list[Fault],
+    fallback: bool,
+    ignore_pnodes: bool,
+    policy: str | None,
+    allow_partial: bool,
+    cost_slack: Fraction,
+) -> Problem:
+    """Read all arguments; say the warnings first, then raise every fault of all of them."""
+    from placer.errors import InputError
+    from placer.problem import Problem
+    from placer.read.policies import read_policy
+    from placer.read.sources import read_domains, read_hosts
+
+    faults: list[Fault] = []
+    domain_set, hosts, chosen = None, None, None
+    try:
+        domain_set = read_domains(
+            domain_args, fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=warnings
+        )
+    except InputError as error:
+        faults.extend(error.faults)
+    try:
+        hosts, found = read_hosts(host_args)
+        warnings.extend(found)
+    except InputError as error:
+        faults.extend(error.faults)
+    try:
+        name = policy or (domain_set and domain_set.policy) or "distance"
+        chosen = read_policy(name)
+    except InputError as error:
+        faults.extend(error.faults)
+    say_warnings(warnings)
+    if domain_set is None or hosts is None or chosen is None:
+        raise InputError(faults)
+    return Problem(
+        hosts=hosts,
+        domains=domain_set.domains,
+        groups=domain_set.groups,
+        policy=chosen,
+        allow_partial=allow_partial,
+        cost_slack=cost_slack,
+    )
+
+
+def _parse_percent(text: str) -> Fraction:
+    """Return the fraction that a percentage such as ``"2.5"`` names."""
+    from fractions import Fraction
+
+    try:
+        slack = Fraction(text.removesuffix("%").strip()) / 100
+    except (ValueError, ZeroDivisionError):
+        slack = Fraction(-1)
+    if slack < 0:
+        raise typer.BadParameter(
+            f"{text!r} is not a percentage of 0 or more", param_hint="--cost-slack"
+        )
+    return slack
+
+
+def _show(run: Run, solution: Solution, *, as_json: bool) -> None:
+    if as_json:
+        from placer.record import format_json
+        from placer.report.document import placement_document
+
+        write_out(format_json(placement_document(run)))
+        return
+    from placer.report.terminal import show_run
+
+    try:
+        show_run(run, solution.score, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_out(sys.stdout)
+
+
+def _say_unplaced(result: Result) -> None:
+    """Write why each domain that was left out has no place."""
+    if result.placement is None:
+        words = "no placement exists" if result.status == "infeasible" else "no answer was found"
+        say(f"error: {words}")
+    for refusal in result.unplaced:
+        say(f"error: {refusal.domain}: not placed: {refusal.reason}")
+        for label, texts in (
+            ("against it", refusal.binding),
+            ("short by", refusal.short_by),
+            ("would help", refusal.nearest),
+        ):
+            if texts:
+                say(f"  {label}: {'; '.join(texts)}")
+
+
+class _Clock:
+    """Wall-clock times, which stand in the run log alone."""
+
+    def __init__(self) -> None:
+        self.started_at = time.time()
+        self._last = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def note(self, step: str) -> None:
+        """Keep the seconds since the step before."""
+        now = time.monotonic()
+        self.seconds[step] = round(now - self._last, 6)
+        self._last = now
+
+
+def _log(clock: _Clock, run: Run, warnings: list[Fault]) -> dict[str, Any]:
+    import platform
+    from importlib.metadata import version
+
+    from placer import __version__
+
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.started_at)),
+        "seconds": clock.seconds,
+        "level_seconds": {level.name: round(level.seconds, 6) for level in run.result.levels},
+        "arguments": sys.argv[1:],
+        "versions": {
+            "placer": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "ortools", "pandas")},
+        },
+        "warnings": [str(warning) for warning in warnings],
+    }

@@ -1,0 +1,55 @@
+"""What goes to standard output and standard error, in an encoding that both can carry."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from placer.errors import Fault
+
+
+def prepare_streams() -> None:
+    """Let characters that a stream cannot encode be escaped instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def write_out(text: str) -> None:
+    """Write ``text`` to standard output as UTF-8; a reader that has gone away is no error."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_out(sys.stdout)
+
+
+def discard_out(stream: TextIO) -> None:
+    """Send what is still written to ``stream`` nowhere, so that its end raises no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def say(line: str) -> None:
+    """Write one line to standard error; lost where nobody reads it any more."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        discard_out(sys.stderr)
+
+
+def say_warnings(warnings: Iterable[Fault | str]) -> None:
+    """Write a line for each warning to standard error."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
+def say_error(error: Exception) -> None:
+    """Write each line of what ``error`` says to standard error as an error of its own."""
+    for line in str(error).splitlines() or [type(error).__name__]:
+        say(f"error: {line}")
