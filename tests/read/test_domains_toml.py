@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from placer.problem import Group
 from placer.read.access_file import parse_share, read_access
 from placer.read.domains_toml import DOMAIN_KEYS, DomainSet, read_domains_toml
 
+DOCS = Path(__file__).parents[2] / "docs"
 GIB = 262144
 VM = '[[domain]]\nname = "vm"\nmemory = "4GiB"\nvcpus = 4\nvnodes = 2\n'
 
@@ -408,3 +410,19 @@ def test_text_like_a_domains_toml_is_a_set_or_an_input_error(
         assert found.domains
         return
     assert faults
+
+
+def test_the_docs_example_is_read_and_every_key_is_in_the_docs(
+    read_set: Reader, tmp_path: Path
+) -> None:
+    docs = (DOCS / "domains-toml.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", docs, re.DOTALL)
+    (tmp_path / "front.cfg").write_text('name = "front"\nmemory = 4096\n')
+    found = read_set(example)
+    assert [domain.name for domain in found.domains] == [
+        "front",
+        "store",
+        *(f"worker-{number}" for number in range(4)),
+    ]
+    for key in DOMAIN_KEYS:
+        assert f"`{key}`" in docs

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from placer.errors import Fault, InputError
 from placer.host import Host
 from placer.read.inventory import HOST_KEYS, PNODE_KEYS, RUNNING_KEYS, read_inventory
+from placer.read.synthetic import KEYS as SYNTHETIC_KEYS
 from placer.read.toml_fields import TomlDocument
 from placer.read.toml_lines import find_lines
 
+DOCS = Path(__file__).parents[2] / "docs"
 SEED = Path(__file__).parents[2] / "datasets" / "seed"
 GIB = 262144
 TWO = """
@@ -488,3 +491,13 @@ def test_the_lines_of_keys_are_found_behind_every_kind_of_value() -> None:
         ("t", 1, "z", 0): 17,
         ("t", 1, "z", 0, "y"): 18,
     }
+
+
+def test_the_docs_example_is_read_and_every_key_is_in_the_docs(read_host: Reader) -> None:
+    docs = (DOCS / "inventory.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", docs, re.DOTALL)
+    host = read_host(example)
+    assert host.free_pages.tolist() == [12 * GIB, 14 * GIB]
+    assert host.pcpu_core.tolist() == [core for core in range(8) for _ in range(2)]
+    for key in (*HOST_KEYS[:4], *PNODE_KEYS, *RUNNING_KEYS, *SYNTHETIC_KEYS):
+        assert f"`{key}`" in docs
