@@ -95,8 +95,30 @@ def _faults(problem: Problem) -> list[Fault]:
                 f"pnode {int(domain.vnode_pnode.max())}",
                 f"0 to {most_pnodes - 1}",
             )
+        found.extend(_interleave_faults(domain, where, most_pnodes))
         found.extend(_access_faults(domain, where))
         found.extend(_affinity_faults(problem, domain, where))
+    return found
+
+
+def _interleave_faults(domain: Domain, where: str, most_pnodes: int) -> list[Fault]:
+    """An interleave set or width that no host is wide enough for."""
+    found = []
+    for vnode, memory in enumerate(domain.memory):
+        if memory.interleave_pnodes is not None:
+            last = max(memory.interleave_pnodes, default=-1)
+            if not 0 <= last < most_pnodes or min(memory.interleave_pnodes) < 0:
+                what, expected = f"pnodes {memory.interleave_pnodes}", f"0 to {most_pnodes - 1}"
+            else:
+                continue
+        elif memory.interleave_width is not None:
+            if 1 <= memory.interleave_width <= most_pnodes:
+                continue
+            what, expected = f"width {memory.interleave_width}", f"1 to {most_pnodes}"
+        else:
+            continue
+        name = f"{domain.name}.memory_policy of vnode {vnode}"
+        found.append(Fault(source=where, field=name, found=what, expected=expected))
     return found
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Literal
 
-from placer import __version__
 from placer.check import check_placement, score
 from placer.cpsat.search import Answer, Limits, search, solver_info
 from placer.cpsat.sizing import find_unequal_sizes
@@ -135,7 +135,9 @@ def _baseline(problem: Problem) -> Baseline:
 def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
     baseline = _baseline(problem)
     placement, points = baseline.placement, baseline.score
-    info = SolverInfo(name="libxl", version=__version__, seed=options.seed, workers=options.workers)
+    info = SolverInfo(
+        name="libxl", version=version("placer"), seed=options.seed, workers=options.workers
+    )
     refusals = tuple(
         Refusal(domain=name, reason="libxl's rule finds no host with enough free memory")
         for name in placement.unplaced

@@ -84,11 +84,12 @@ def _draw_host(rng: np.random.Generator, name: str) -> Host:
     )
 
 
-def _draw_memory(rng: np.random.Generator) -> VnodeMemory:
+def _draw_memory(rng: np.random.Generator, most_pnodes: int) -> VnodeMemory:
     policy = str(rng.choice(["strict", "strict", "preferred", "interleave"]))
     if policy == "interleave":
         if _chance(rng, 0.5):
-            return VnodeMemory(policy="interleave", interleave_width=int(rng.integers(1, 4)))
+            width = min(int(rng.integers(1, 4)), most_pnodes)
+            return VnodeMemory(policy="interleave", interleave_width=width)
         return VnodeMemory(policy="interleave", interleave_pnodes=(0,))
     return VnodeMemory(policy=policy)
 
@@ -149,6 +150,7 @@ def _draw_domain(
         fields["access"] = _draw_access(rng, sizes)
     if _chance(rng, 0.2):
         fields["vnode_pnode"] = [0] + [-1] * (count - 1)
-    fields["memory"] = tuple(_draw_memory(rng) for _ in range(count))
+    most_pnodes = max(host.num_pnodes for host in hosts)
+    fields["memory"] = tuple(_draw_memory(rng, most_pnodes) for _ in range(count))
     fields["distinct_pnodes"] = _chance(rng, 0.15)
     return make_domain(sizes, num_vcpus, **fields)
