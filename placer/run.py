@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,7 +135,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        found = os.strerror(error.errno) if error.errno else str(error)
+        found = (error.strerror or str(error)).lower()
         fault = Fault(source=str(path), field="file", found=found, expected="a readable file")
     except UnicodeDecodeError as error:
         fault = Fault(

@@ -86,7 +86,7 @@ def write_file(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        found = os.strerror(error.errno) if error.errno else str(error)
+        found = (error.strerror or str(error)).lower()
         raise InputError(
             Fault(source=str(path), field="-o", found=found, expected="a file that can be written")
         ) from error

@@ -34,7 +34,7 @@ def place(
     domains: Annotated[
         list[str],
         typer.Argument(
-            metavar="DOMAIN...", help="xl.cfg or domains.toml files, folders of them, or globs."
+            metavar="DOMAIN", help="xl.cfg or domains.toml files, folders of them, or globs."
         ),
     ],
     host: Annotated[

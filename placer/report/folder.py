@@ -124,7 +124,7 @@ def _take_name(fresh: Path, target: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
-    found = os.strerror(error.errno) if error.errno else str(error)
+    found = (error.strerror or str(error)).lower()
     return InputError(
         Fault(source=str(folder), field="--out", found=found, expected="a folder that can be made")
     )
