@@ -117,7 +117,7 @@ def place(
         write_run(out, run, log=_log(clock, run, warnings))
     _show(run, solution, as_json=as_json)
     _say_unplaced(solution.result)
-    if out is not None:
+    if out is not None and not quiet:
         say(f"wrote {out}")
     raise typer.Exit(exit_code_of(solution.result, solution.score))
 

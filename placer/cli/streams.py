@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from placer.errors import Fault
+from placer.report.printable import printable
 
 
 def prepare_streams() -> None:
@@ -38,7 +39,7 @@ def discard_out(stream: TextIO) -> None:
 def say(line: str) -> None:
     """Write one line to standard error; lost where nobody reads it any more."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
     except BrokenPipeError:
         discard_out(sys.stderr)
 

@@ -15,6 +15,7 @@ from placer.cost import mean_access_distance
 from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
 from placer.report.document import realised_pages
+from placer.report.printable import printable
 from placer.result import Level, Result, Score
 from placer.run import Run
 from placer.topology import topology_of
@@ -72,7 +73,7 @@ def _print_run(run: Run, score: Score | None, console: Console) -> None:
         console.print(_level_table(run.result.levels))
         console.print()
     for line in summary_lines(run, score):
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
 def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
@@ -164,8 +165,8 @@ def _vnode_rows(run: Run, placed: PlacedDomain) -> Iterator[tuple[str, ...]]:
         text = " ".join(map(str, row)) if len(row) <= _MAX_DISTANCES else f"{len(row)} entries"
         first = vnode == 0
         yield (
-            domain.name if first else "",
-            host.name if first else "",
+            printable(domain.name) if first else "",
+            printable(host.name) if first else "",
             str(vnode),
             str(home),
             _memory(pages[vnode].tolist(), home),
