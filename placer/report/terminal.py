@@ -29,6 +29,9 @@ MAX_ROWS: Final = 200
 
 _MAX_DISTANCES: Final = 8
 
+_MAX_VIOLATIONS: Final = 5
+"""How many of the rules that libxl's answer breaks are listed before the rest are counted."""
+
 
 def show_run(run: Run, score: Score | None, out: TextIO) -> None:
     """Print the placement, the levels and the comparison with libxl's own rule to ``out``.
@@ -116,7 +119,10 @@ def _baseline_lines(run: Run, score: Score | None) -> Iterator[str]:
     yield text + ("" if theirs.violations else ", breaks no rule")
     if theirs.violations:
         yield f"  breaks {_count(theirs.violations, 'rule')}:"
-        yield from (f"  {violation}" for violation in theirs.violations)
+        shown = theirs.violations[:_MAX_VIOLATIONS]
+        yield from (f"  {violation}" for violation in shown)
+        if len(shown) < len(theirs.violations):
+            yield f"  and {len(theirs.violations) - len(shown)} more, all in placement.json"
 
 
 def _count(items: tuple[object, ...], noun: str) -> str:

@@ -136,6 +136,17 @@ def test_rules_that_libxl_breaks_are_listed() -> None:
     assert "breaks 1 rule:\n  D1" in text
 
 
+def test_many_broken_rules_of_libxl_are_counted_after_the_first_five() -> None:
+    run = sample_runs.impossible()
+    baseline = run.result.baseline
+    assert baseline is not None
+    broken = tuple(f"C9: number {n}" for n in range(8))
+    worse = replace(baseline, score=replace(baseline.score, violations=broken))
+    text = lines(replace(run, result=replace(run.result, baseline=worse)))
+    assert "C9: number 4\n  and 3 more, all in placement.json" in text
+    assert "number 5" not in text
+
+
 def test_an_answer_of_libxl_itself_shows_its_own_violations() -> None:
     run = sample_runs.unrealised()
     broken = Score(placed=1, cost=1, mean_access_distance=10.0, violations=("C9: made up",))
