@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from typing import TextIO
 
-from placer.errors import Fault
+from placer.errors import Fault, InputError
 from placer.report.printable import printable
 
 
@@ -23,7 +24,10 @@ def write_out(text: str) -> None:
     """Write ``text`` to standard output as UTF-8; a reader that has gone away is no error."""
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.buffer.write(text.encode())
+        else:
+            sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         discard_out(sys.stdout)
@@ -51,6 +55,7 @@ def say_warnings(warnings: Iterable[Fault | str]) -> None:
 
 
 def say_error(error: Exception) -> None:
-    """Write each line of what ``error`` says to standard error as an error of its own."""
-    for line in str(error).splitlines() or [type(error).__name__]:
-        say(f"error: {line}")
+    """Write what ``error`` says to standard error, each fault of the input on its own line."""
+    faults = error.faults if isinstance(error, InputError) else str(error).splitlines()
+    for fault in faults or [type(error).__name__]:
+        say(f"error: {fault}")
