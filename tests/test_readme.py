@@ -1,54 +1,88 @@
-"""The README's session is what the program prints."""
+"""The README's session is run, and what it prints is compared with what the README shows."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-
-def session(text: str) -> list[tuple[str, str]]:
-    """Return the commands of the README's console block with the output below each."""
-    match = re.search(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert match is not None
-    parts = re.split(r"^\$ (.*)\n", match[1], flags=re.MULTILINE)
-    assert parts[0] == ""
-    return list(zip(parts[1::2], parts[2::2], strict=True))
+PROGRESS = re.compile(r"^\w+: .*, \d+\.\d s\n", re.MULTILINE)
 
 
-def test_the_session_prints_what_the_readme_shows(project_root: Path, tmp_path: Path) -> None:
-    steps = session((project_root / "README.md").read_text(encoding="utf-8"))
-    assert [step[0].split()[1] for step in steps] == ["place", "export", "export", "check"]
+def blocks(text: str) -> list[list[tuple[str, str]]]:
+    """The sessions of a document: for each console block its commands with their output."""
+    sessions = []
+    for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+        assert parts[0] == "", "a console block starts with a command"
+        sessions.append(list(zip(parts[1::2], parts[2::2], strict=True)))
+    return sessions
+
+
+def run_session(commands: list[str], cwd: Path, programs: Path) -> list[str]:
+    """Run commands in one shell and return what each printed to both outputs, without progress."""
+    script = "".join(f"{command}\nstatus=$?; echo @@end; (exit $status)\n" for command in commands)
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=cwd,
+        env={
+            **os.environ,
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": path,
+            "PYTHONIOENCODING": "utf-8",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    outputs = PROGRESS.sub("", done.stdout).split("@@end\n")
+    assert outputs.pop() == ""
+    return outputs
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, project_root: Path) -> Path:
+    """A folder with the datasets and with ``placer`` among the programs."""
     (tmp_path / "datasets").symlink_to(project_root / "datasets")
-    for command, shown in steps:
-        words = shlex.split(command)
-        assert words[0] == "placer"
-        done = subprocess.run(
-            [sys.executable, "-m", "placer", *words[1:]],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": _path_of_the_package()},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == shown, command
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "placer"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m placer "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return tmp_path
 
 
-def _path_of_the_package() -> str:
-    import placer
+def test_the_session_of_the_readme_prints_what_it_shows(
+    workplace: Path, project_root: Path
+) -> None:
+    sessions = blocks((project_root / "README.md").read_text(encoding="utf-8"))
+    commands = [command for session in sessions for command, _ in session]
+    assert sum(command.startswith("placer place ") for command in commands) == 3
+    for session in sessions:
+        printed = run_session([command for command, _ in session], workplace, workplace / "bin")
+        assert printed == [shown for _, shown in session]
 
-    return str(Path(placer.__file__).parents[1])
 
-
-@pytest.mark.parametrize("link", ["docs", "models", "datasets"])
-def test_links_of_the_readme_lead_somewhere(project_root: Path, link: str) -> None:
+def test_the_readme_starts_with_one_sentence_and_the_two_commands(project_root: Path) -> None:
     text = (project_root / "README.md").read_text(encoding="utf-8")
-    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if t.startswith(link)]
-    assert targets
-    assert [t for t in targets if not (project_root / t).exists()] == []
+    title, sentence, *_ = text.split("\n\n")
+    assert title == "# placer"
+    assert sentence.count(".") == 1
+    assert sentence.endswith(".")
+    assert text.index("make demo") < text.index("make test") < text.index("## ")
+
+
+def test_every_file_that_a_document_links_to_is_there(project_root: Path) -> None:
+    documents = [project_root / "README.md", *sorted((project_root / "docs").glob("*.md"))]
+    missing = []
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http") and not (document.parent / target).exists():
+                missing.append(f"{document.name}: {target}")
+    assert missing == []
