@@ -157,7 +157,10 @@ def vcpu_maps(domain: Domain, sizes: tuple[int, ...]) -> Iterator[tuple[int, ...
     else:
         part = [Fraction(num_vcpus * size, sum(sizes)) for size in sizes]
         bounds = [(math.floor(share), math.ceil(share)) for share in part]
-        one_each = [(max(low, 1 if size else 0), high) for (low, high), size in zip(bounds, sizes)]
+        one_each = [
+            (max(low, 1 if size else 0), high)
+            for (low, high), size in zip(bounds, sizes, strict=True)
+        ]
         if sum(low for low, _ in one_each) <= num_vcpus:
             bounds = one_each
     for counts in itertools.product(*(range(low, high + 1) for low, high in bounds)):
@@ -226,7 +229,9 @@ def choices_of(ground: Ground, domain: Domain) -> list[Choice]:
         for rows in itertools.product(*options):
             homes = tuple(home for home, _, _ in rows)
             asked = domain.vnode_pnode.tolist()
-            if any(want >= 0 and home != first + want for home, want in zip(homes, asked)):
+            if any(
+                want >= 0 and home != first + want for home, want in zip(homes, asked, strict=True)
+            ):
                 continue
             if domain.distinct_pnodes and len(set(homes)) < len(homes):
                 continue

@@ -49,7 +49,7 @@ def solve_by_minizinc(problem: Problem, model: Path, program: str, folder: Path)
     ground = Ground(problem)
     data = model_data(ground)
     ranges = level_ranges(ground, data)
-    at_most = [most for most in ranges]
+    at_most = list(ranges)
     goals: list[int] = []
     homes: list[int] = []
     for run in join_levels(problem, ranges):
@@ -236,7 +236,7 @@ def _domain_data(ground: Ground) -> dict[str, Any]:
             Token(domain.thread_policy.upper() if domain.dedicated else "SHARED")
             for domain in domains
         ],
-        "spill": [Token(domain.cpu_spill.upper()) for domain in domains],
+        "spill": [Token(str(domain.cpu_spill).upper()) for domain in domains],
         "distinct": [domain.distinct_pnodes for domain in domains],
         "may_run": [
             [_may_run(domain, host.name, host.num_pnodes) for host in problem.hosts]
@@ -283,8 +283,8 @@ def _vnode_data(ground: Ground) -> dict[str, Any]:
             data["least_vcpus"].append(bounds[i][0])
             data["most_vcpus"].append(bounds[i][1])
             data["share"].append([*around[0], *round_shares(shares[i]), *around[1]])
-            exact = [*around[0], *shares[i], *around[1]]
-            data["accesses"].append([share > 0 for share in exact])
+            used = [share > 0 for share in shares[i]]
+            data["accesses"].append([*map(bool, around[0]), *used, *map(bool, around[1])])
     return {"num_vnodes": num_vnodes, **data}
 
 

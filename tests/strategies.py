@@ -53,14 +53,14 @@ def tiny_problem(seed: int) -> Problem:
     memory has at most 4 granules. About a third of them cannot be placed.
     """
     rng = random.Random(seed)
-    threads = rng.choice((1, 1, 1, 2))
+    threads = rng.choice((1, 1, 2))
     shape = TinyShape(
         rng=rng,
         num_hosts=rng.choice((1, 1, 2)),
         num_domains=rng.choice((1, 1, 2, 2, 3)),
         whole_blocks=rng.random() < 0.3,
         threads=threads,
-        thread_policies=threads == 2 and rng.random() < 0.6,
+        thread_policies=threads == 2 and rng.random() < 0.7,
         masks=rng.random() < 0.4,
         spilled=rng.random() < 0.35,
     )
@@ -90,7 +90,7 @@ def tiny_problems() -> st.SearchStrategy[Problem]:
 def _host(shape: TinyShape, name: str) -> Host:
     rng = shape.rng
     num_pnodes = rng.choice((1, 2, 2, 3, 3))
-    free = [_pages(shape, 400, 3400) for _ in range(num_pnodes)]
+    free = [_pages(shape, 500, 4200) for _ in range(num_pnodes)]
     cores = [rng.choice((1, 1, 2, 2, 3)) for _ in range(num_pnodes)]
     if num_pnodes > 1 and shape.often(0.12):
         free[rng.randrange(num_pnodes)] = 0
@@ -174,7 +174,7 @@ def _running(
 
 
 def _group(shape: TinyShape) -> Group | None:
-    if shape.num_domains == 1 or not shape.often(0.45):
+    if shape.num_domains == 1 or not shape.often(0.7):
         return None
     keep: Any = shape.rng.choice(("together", "apart"))
     over: Any = shape.rng.choice(("hosts", "pnodes"))
@@ -186,7 +186,7 @@ def _domain(shape: TinyShape, name: str, hosts: tuple[Host, ...], group: Group |
     few = shape.num_domains > 1
     num_vnodes = rng.choice((1, 1, 2, 2) if few else (1, 2, 2, 3, 3))
     num_vcpus = rng.choice((1, 2, 2, 3) if few else (1, 2, 3, 4))
-    memory = _memory(shape, num_vnodes, few=few)
+    memory = _memory(shape, hosts, num_vnodes, few=few)
     pages = [_vnode_pages(shape, vnode) for vnode in memory]
     if num_vnodes > 1 and memory[-1].policy == "strict" and shape.often(0.12):
         pages[-1] = 0
@@ -207,12 +207,14 @@ def _domain(shape: TinyShape, name: str, hosts: tuple[Host, ...], group: Group |
     if shape.often(0.3 if shape.threads == 1 else 0.5):
         fields["dedicated"] = True
         if shape.thread_policies:
-            fields["thread_policy"] = rng.choice(("prefer", "isolate", "require"))
+            fields["thread_policy"] = rng.choice(
+                ("prefer", "isolate", "isolate", "require", "require")
+            )
         if shape.often(0.3):
             fields["cpu_spill"] = rng.choice(("last", "free"))
     elif shape.often(0.4):
         fields["cpu_spill"] = rng.choice(("never", "free"))
-    if len(hosts) > 1 and shape.often(0.2):
+    if len(hosts) > 1 and shape.often(0.3):
         fields[rng.choice(("forbidden_hosts", "hosts"))] = (rng.choice(hosts).name,)
     if shape.whole_blocks and shape.num_domains == 1 and shape.often(0.7):
         fields["page_order"] = [9] * num_vnodes
@@ -234,18 +236,22 @@ def _domain(shape: TinyShape, name: str, hosts: tuple[Host, ...], group: Group |
     )
 
 
-def _memory(shape: TinyShape, num_vnodes: int, *, few: bool) -> tuple[VnodeMemory, ...]:
+def _memory(
+    shape: TinyShape, hosts: tuple[Host, ...], num_vnodes: int, *, few: bool
+) -> tuple[VnodeMemory, ...]:
     memory = []
+    most = max(host.num_pnodes for host in hosts)
     for number in range(num_vnodes):
         if not shape.spilled or (few and number) or shape.often(0.4):
             memory.append(VnodeMemory())
         elif shape.often(0.5):
             memory.append(VnodeMemory(policy="preferred"))
         elif shape.often(0.5):
-            width = shape.rng.choice((1, 2, 2, 3))
+            width = min(most, shape.rng.choice((1, 2, 2, 3)))
             memory.append(VnodeMemory(policy="interleave", interleave_width=width))
         else:
-            pnodes = tuple(sorted(shape.rng.sample(range(3), shape.rng.choice((1, 2)))))
+            width = min(most, shape.rng.choice((1, 2, 2)))
+            pnodes = tuple(sorted(shape.rng.sample(range(most), width)))
             memory.append(VnodeMemory(policy="interleave", interleave_pnodes=pnodes))
     return tuple(memory)
 
