@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,10 +75,19 @@ class Run:
 
     def frames_of(self, name: str) -> DomainFrames:
         """Return the frames of the domain named ``name``; KeyError where it has none."""
-        for frames in self.frames:
-            if frames.domain == name:
-                return frames
-        raise KeyError(name)
+        return self._frames_by_name[name]
+
+    @cached_property
+    def _frames_by_name(self) -> dict[str, DomainFrames]:
+        return {frames.domain: frames for frames in self.frames}
+
+    @cached_property
+    def placed_on(self) -> dict[str, list[PlacedDomain]]:
+        """The placed domains of each host that has any, by its name."""
+        by_host: dict[str, list[PlacedDomain]] = {}
+        for placed in self.placed:
+            by_host.setdefault(placed.host, []).append(placed)
+        return by_host
 
 
 def is_run(folder: Path) -> bool:
@@ -166,7 +176,7 @@ def hosts_after(run: Run) -> tuple[Host, ...]:
         )
     after = []
     for host in run.problem.hosts:
-        placed = [domain for domain in run.placed if domain.host == host.name]
+        placed = run.placed_on.get(host.name, [])
         after.append(_host_after(run, host, placed) if placed else host)
     return tuple(after)
 

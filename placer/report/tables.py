@@ -163,11 +163,10 @@ def _pnodes(run: Run) -> Iterator[Row]:
         placed_pages = np.zeros(host.num_pnodes, dtype=np.int64)
         overhead = placed_pages.copy()
         vcpus = placed_pages.copy()
-        for placed in run.placed:
-            if placed.host == host.name:
-                placed_pages += realised_pages(run, placed).sum(axis=0)
-                overhead[placed.home[0]] += run.domain(placed.domain).overhead_pages
-                vcpus += np.bincount(placed.vcpu_to_pnode, minlength=host.num_pnodes)
+        for placed in run.placed_on.get(host.name, []):
+            placed_pages += realised_pages(run, placed).sum(axis=0)
+            overhead[placed.home[0]] += run.domain(placed.domain).overhead_pages
+            vcpus += np.bincount(placed.vcpu_to_pnode, minlength=host.num_pnodes)
         running = sum((domain.vcpus_on for domain in host.running), np.zeros_like(vcpus))
         for pcpu in (pcpu for domain in host.running for pcpu in domain.dedicated_pcpus):
             running = running + np.bincount(
