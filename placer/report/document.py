@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from placer.arrays import Ints
-from placer.cost import domain_cost, mean_access_distance
+from placer.cost import domain_cost
 from placer.frames import DomainFrames
 from placer.placement import PlacedDomain
 from placer.record import SCHEMA_VERSION
 from placer.result import Baseline
 from placer.run import Run
 from placer.topology import topology_of, vmemranges
-from placer.units import ORDER_NAMES
+from placer.units import COST_UNITS, ORDER_NAMES
 
 
 def placement_document(run: Run) -> dict[str, Any]:
@@ -72,6 +73,11 @@ def realised_pages(run: Run, placed: PlacedDomain) -> Ints:
     return frames.pages_on(placed.num_vnodes, run.host(placed.host).num_pnodes)
 
 
+def mean_distance(cost: int, num_vcpus: int) -> float:
+    """Return the mean access distance that an exact cost is for so many vcpus."""
+    return float(Fraction(cost, num_vcpus * COST_UNITS))
+
+
 def frames_or_none(run: Run, placed: PlacedDomain) -> DomainFrames | None:
     """Return the frames of a placed domain, None where the run was not realised."""
     return run.frames_of(placed.domain) if run.frames else None
@@ -81,6 +87,7 @@ def _domain(run: Run, placed: PlacedDomain) -> dict[str, Any]:
     domain, host = run.domain(placed.domain), run.host(placed.host)
     pages = realised_pages(run, placed)
     topology = topology_of(run.problem, placed)
+    cost = domain_cost(domain, placed, host)
     ranges = vmemranges(domain, placed.vnode_pages).tolist()
     frames = frames_or_none(run, placed)
     vnodes = []
@@ -106,8 +113,8 @@ def _domain(run: Run, placed: PlacedDomain) -> dict[str, Any]:
         "type": domain.type,
         "memory_pages": int(placed.vnode_pages.sum()),
         "vcpus": domain.num_vcpus,
-        "cost": domain_cost(domain, placed, host),
-        "mean_access_distance": float(mean_access_distance(domain, placed, host)),
+        "cost": cost,
+        "mean_access_distance": mean_distance(cost, domain.num_vcpus),
         "vnodes": vnodes,
         "vcpu_to_vnode": placed.vcpu_to_vnode.tolist(),
         "vcpu_to_pnode": placed.vcpu_to_pnode.tolist(),

@@ -13,14 +13,13 @@ from placer.cost import (
     access_units,
     domain_cost,
     level_values,
-    mean_access_distance,
     vcpus_by_place,
 )
 from placer.placement import PlacedDomain, Placement
-from placer.report.document import frames_or_none, realised_pages
+from placer.report.document import frames_or_none, mean_distance, realised_pages
 from placer.run import Run
 from placer.topology import topology_of
-from placer.units import COST_UNITS, ORDER_NAMES
+from placer.units import ORDER_NAMES
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "placements": (
@@ -99,14 +98,15 @@ Row = tuple[Any, ...]
 
 def tables(run: Run) -> dict[str, pd.DataFrame]:
     """Return every table of ``run`` by name, each with its columns also where it has no row."""
+    costs = _costs(run, run.result.placement)
     rows = {
         "placements": _placements(run),
         "vcpus": _vcpus(run),
         "pnodes": _pnodes(run),
         "distances": _distances(run),
         "pages": _pages(run),
-        "domains": _domains(run),
-        "summary": _summary(run),
+        "domains": _domains(run, costs),
+        "summary": _summary(run, costs),
         "unplaced": _unplaced(run),
     }
     return {
@@ -224,20 +224,26 @@ def _pages(run: Run) -> Iterator[Row]:
             yield placed.domain, placed.host, vnode, pnode, size, num_extents, pages
 
 
-def _domains(run: Run) -> Iterator[Row]:
+def _costs(run: Run, placement: Placement | None) -> dict[str, int]:
+    """Return the cost of each placed domain by name."""
+    placed = () if placement is None else placement.domains
+    return {p.domain: domain_cost(run.domain(p.domain), p, run.host(p.host)) for p in placed}
+
+
+def _domains(run: Run, costs: dict[str, int]) -> Iterator[Row]:
     for placed in run.placed:
-        domain, host = run.domain(placed.domain), run.host(placed.host)
+        domain, cost = run.domain(placed.domain), costs[placed.domain]
         yield (
             domain.name,
-            host.name,
+            placed.host,
             domain.type,
             domain.priority,
             placed.num_vnodes,
             domain.num_vcpus,
             int(placed.vnode_pages.sum()),
             domain.overhead_pages,
-            domain_cost(domain, placed, host),
-            float(mean_access_distance(domain, placed, host)),
+            cost,
+            mean_distance(cost, domain.num_vcpus),
             _num_off_home(placed),
         )
 
@@ -246,12 +252,14 @@ def _num_off_home(placed: PlacedDomain) -> int:
     return int((placed.home[placed.vcpu_to_vnode] != placed.vcpu_to_pnode).sum())
 
 
-def _summary(run: Run) -> Iterator[Row]:
+def _summary(run: Run, costs: dict[str, int]) -> Iterator[Row]:
     """Yield each metric of the answer beside libxl's own; the values are whole or floats."""
     result = run.result
     baseline = result.baseline
-    ours = _metrics(run, result.placement)
-    theirs = {} if baseline is None else _metrics(run, baseline.placement)
+    ours = _metrics(run, result.placement, costs)
+    theirs = {}
+    if baseline is not None:
+        theirs = _metrics(run, baseline.placement, _costs(run, baseline.placement))
     if baseline is not None:
         theirs["violations"] = ("rules", len(baseline.score.violations))
     ours["violations"] = ("rules", _num_violations(run))
@@ -289,12 +297,13 @@ def _num_violations(run: Run) -> int | None:
     return len(check_placement(run.problem, run.result.placement, run.frames or None))
 
 
-def _metrics(run: Run, placement: Placement | None) -> dict[str, tuple[str, float | None]]:
+def _metrics(
+    run: Run, placement: Placement | None, costs: dict[str, int]
+) -> dict[str, tuple[str, float | None]]:
     """Return (unit, value) of each figure that any placement has, None where it has no meaning."""
     placed = () if placement is None else placement.domains
-    triples = [(run.domain(p.domain), p, run.host(p.host)) for p in placed]
-    distance_cost = sum(domain_cost(*triple) for triple in triples)
-    num_vcpus = sum(domain.num_vcpus for domain, _, _ in triples)
+    cost = sum(costs.values())
+    num_vcpus = sum(len(p.vcpu_to_vnode) for p in placed)
     used = {(p.host, pnode) for p in placed for pnode in np.flatnonzero(p.pages_on > 0).tolist()}
     return {
         "domains": ("domains", len(run.problem.domains)),
@@ -304,10 +313,10 @@ def _metrics(run: Run, placement: Placement | None) -> dict[str, tuple[str, floa
         "memory_placed": ("pages", sum(int(p.vnode_pages.sum()) for p in placed)),
         "vcpus_placed": ("vcpus", num_vcpus),
         "vcpus_off_home": ("vcpus", sum(_num_off_home(p) for p in placed)),
-        "access_cost": ("SLIT/640000", distance_cost if placed else None),
+        "access_cost": ("SLIT/640000", cost if placed else None),
         "mean_access_distance": (
             "SLIT",
-            distance_cost / (num_vcpus * COST_UNITS) if num_vcpus else None,
+            mean_distance(cost, num_vcpus) if num_vcpus else None,
         ),
     }
 
