@@ -259,7 +259,10 @@ def _pages_placed(v: Variables, site: Site) -> list[Expr]:
 
 
 def homes_in_order(v: Variables, domain: int) -> list[Expr]:
-    """O5: the home of each vnode of a domain as one number over all hosts."""
+    """O5: the home of each vnode of a domain as one number over all hosts.
+
+    A domain that is left out comes after every home.
+    """
     first: dict[int, int] = {}
     number = 0
     for site in v.sites:
@@ -271,4 +274,7 @@ def homes_in_order(v: Variables, domain: int) -> list[Expr]:
             for vnode in range(item.num_vnodes):
                 for pnode, here in enumerate(v.home(item, vnode, site)):
                     homes[vnode].append((first[site.number] + pnode) * here)
+    if v.problem.allow_partial:
+        for terms in homes.values():
+            terms.append(number - number * v.is_placed(domain))
     return [total(homes[vnode]) for vnode in sorted(homes)]

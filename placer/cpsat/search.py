@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
+from placer.cost import level_values
 from placer.cpsat.constraints import add_constraints
 from placer.cpsat.extract import extract_placement
 from placer.cpsat.objective import (
@@ -37,6 +38,9 @@ MAX_ORDERED_VNODES = 64
 
 _ORDER_RANGE = 1 << 40
 """Homes are put in order several vnodes at a time, as digits of a number below this."""
+
+_HOME_SHARE = 0.5
+"""Of the time left, how much goes into placing without spill before spill is tried."""
 
 _QUIET_SECONDS = 1.0
 """Progress is told only of searches that take longer."""
@@ -111,41 +115,78 @@ class _Search:
         self.hint: dict[int, int] = {}
 
     def run(self) -> Answer:
-        """Go through the levels; stop where one has no answer."""
+        """Go through the levels; whatever stops that, give the best so far with its bounds."""
+        try:
+            self._climb()
+        except KeyboardInterrupt:
+            self.answer.interrupted = True
+        self._finish()
+        return self.answer
+
+    def _climb(self) -> None:
+        """Solve level after level; stop where one has no answer."""
         may_spill = any(domain.cpu_spill == "last" for domain in self.problem.domains)
         auto = any(d.auto_vnodes and d.name not in (self.sizes or {}) for d in self.problem.domains)
         if self.problem.allow_partial or auto:
             self.v = self._encode(spill=may_spill)
             partial = self.problem.allow_partial
             if partial and not self._level("placed_priority", placed_priority, "max"):
-                return self.answer
+                return
             if auto and not self._level("auto_vnodes", chosen_vnodes, "min"):
-                return self.answer
+                return
             if may_spill:
                 self.v = self._encode(spill=False)
         if not self._keep_vcpus_home(may_spill=may_spill):
-            return self.answer
-        self._level("cost", access_cost, "min", slack=True, trivial=self._all_local())
+            return
+        if not self._level("cost", access_cost, "min", slack=True):
+            return
+        if all(self._level(*level) for level in self._levels_below_cost()):
+            self._order_homes()
+
+    def _levels_below_cost(self) -> Iterator[tuple[str, Callable[[Variables], Expr], Sense]]:
+        """Levels 3b and 4, as far as the problem has them."""
         if any(mask is not None for d in self.problem.domains for mask in d.soft_affinity):
-            self._level("vcpus_off_soft", vcpus_off_soft, "min")
+            yield "vcpus_off_soft", vcpus_off_soft, "min"
         if self.problem.policy.tie_break == "spread":
             fullest, fullness = spread_levels(self.v)
-            self._level("spread_max", lambda _: fullest, "min")
-            self._level("spread_sum", lambda _: fullness, "min")
+            yield "spread_max", lambda _: fullest, "min"
+            yield "spread_sum", lambda _: fullness, "min"
         elif self.problem.policy.tie_break == "pack":
-            everything = sum(int(host.total_pages.sum()) for host in self.problem.hosts)
-            self._level("packed_pages", packed_pages, "max", trivial=everything)
-        self._order_homes()
+            yield "packed_pages", packed_pages, "max"
+
+    def _finish(self) -> None:
+        """Set the status; a level that was not reached has a bound that needs no search."""
+        placement = self.answer.placement
+        if placement is None:
+            return
+        reached = {level.name for level in self.answer.levels}
+        for name, value in level_values(self.problem, placement).items():
+            if name not in reached:
+                self.answer.levels.append(self._unproven(name, value))
         proven = all(level.status == "optimal" for level in self.answer.levels)
         self.answer.status = "optimal" if proven else "feasible"
-        return self.answer
+
+    def _unproven(self, name: str, value: int) -> Level:
+        trivial = {
+            "placed_priority": sum(domain.priority for domain in self.problem.domains),
+            "packed_pages": sum(int(host.total_pages.sum()) for host in self.problem.hosts),
+            "cost": self._all_local(),
+        }
+        bound = trivial.get(name, 0)
+        return Level(
+            name=name,
+            value=value,
+            bound=bound,
+            status="optimal" if value == bound else "feasible",
+            sense="max" if name in ("placed_priority", "packed_pages") else "min",
+        )
 
     # -- levels ----------------------------------------------------------------
 
     def _keep_vcpus_home(self, *, may_spill: bool) -> bool:
         """Level 2a: 0 where a placement without spill exists, else the least spill."""
         started = time.monotonic()
-        status, solver = self._solve(None)
+        status, solver = self._solve(None, share=_HOME_SHARE if may_spill else 1.0)
         if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             self._take(solver)
             self._report_proven("vcpus_off_home", 0, "min", started)
@@ -155,7 +196,7 @@ class _Search:
             return False
         self.v = self._encode(spill=True)
         bound = 1 if status == cp_model.INFEASIBLE else 0
-        return self._level("vcpus_off_home", vcpus_off_home, "min", trivial=bound)
+        return self._level("vcpus_off_home", vcpus_off_home, "min", least=bound)
 
     def _all_local(self) -> int:
         """The cost where every access is local: a bound that needs no search.
@@ -175,7 +216,7 @@ class _Search:
         sense: Sense,
         *,
         slack: bool = False,
-        trivial: int = 0,
+        least: int = 0,
     ) -> bool:
         """Solve one level and freeze it; False where there is no answer at all."""
         started = time.monotonic()
@@ -191,16 +232,17 @@ class _Search:
         status, solver = self._solve(expression)
         model.clear_objective()  # type: ignore[no-untyped-call]
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            if status == cp_model.INFEASIBLE and self.answer.placement is not None:
+            if status == cp_model.INFEASIBLE and self.hint:
                 raise ModelError(f"level {name} lost the placement of the level before")
-            return self._skip(name, expression, sense, status, trivial)
+            self._fail(status)
+            return False
         self._take(solver)
         value = int(solver.value(expression))
         bound = value
         if status == cp_model.FEASIBLE:
             found = solver.best_objective_bound
             up, down = int(-(-found // 1)), int(found // 1)
-            bound = max(trivial, up) if sense == "min" else down
+            bound = max(least, up) if sense == "min" else down
         if (bound > value) if sense == "min" else (bound < value):
             raise ModelError(f"level {name}: the bound {bound} contradicts the value {value}")
         self._report(
@@ -221,23 +263,6 @@ class _Search:
         self.frozen.append((count, value, 1 if sense == "max" else -1))
         return True
 
-    def _skip(self, name: str, expression: Expr, sense: Sense, status: Any, trivial: int) -> bool:
-        """The time ran out: the level has the value of the placement at hand, unproven."""
-        if self.answer.placement is None or not self.hint:
-            self._fail(status)
-            return False
-        value = self._value_of_hint(expression)
-        self._report(
-            Level(
-                name=name,
-                value=value,
-                bound=trivial,
-                status="optimal" if value == trivial else "feasible",
-                sense=sense,
-            )
-        )
-        return True
-
     def _order_homes(self) -> None:
         """Level 5: the lexicographically first homes, several vnodes a solve."""
         proven = all(level.status == "optimal" for level in self.answer.levels)
@@ -250,6 +275,7 @@ class _Search:
             return
         started = time.monotonic()
         base = sum(host.num_pnodes for host in self.problem.hosts)
+        base += self.problem.allow_partial
         width = 1
         while base > 1 and width < len(homes) and base ** (width + 1) <= _ORDER_RANGE:
             width += 1
@@ -294,8 +320,13 @@ class _Search:
         self.hint = {}
         return variables
 
-    def _solve(self, objective: Expr | None) -> tuple[Any, cp_model.CpSolver]:
-        """Run CP-SAT on the model as it stands; MODEL_INVALID is a defect, with its text."""
+    def _solve(
+        self, objective: Expr | None, *, share: float = 1.0
+    ) -> tuple[Any, cp_model.CpSolver]:
+        """Run CP-SAT on the model as it stands, for at most ``share`` of the time left.
+
+        MODEL_INVALID is a defect and raises ModelError with its text.
+        """
         model = self.v.model
         solver = new_solver(seed=self.limits.seed, workers=self.limits.workers)
         parameters = solver.parameters
@@ -303,10 +334,10 @@ class _Search:
             parameters.stop_after_first_solution = True
         if self.limits.time_limit is not None:
             left = self.limits.time_limit - (time.monotonic() - self.started)
-            parameters.max_time_in_seconds = max(left, 0.0)
+            parameters.max_time_in_seconds = max(share * left, 0.0)
             if self.limits.workers == 1:
                 budget = self.limits.time_limit - self.work
-                parameters.max_deterministic_time = max(budget, 0.0)
+                parameters.max_deterministic_time = max(share * budget, 0.0)
             if left <= 0 or self.answer.interrupted:
                 return cp_model.UNKNOWN, solver
         if self.answer.interrupted:
@@ -342,22 +373,6 @@ class _Search:
         """Keep the solution: the placement so far, and the hint of the next level."""
         self.hint = dict(enumerate(solver.response_proto.solution))
         self.answer.placement = extract_placement(self.v, solver)
-
-    def _value_of_hint(self, expression: Expr) -> int:
-        """Evaluate an expression on the last solution by fixing every variable to it.
-
-        Variables that came with the expression have no value yet; what they count is
-        a function of the others, so the fixed model has one answer.
-        """
-        model = self.v.model.clone()
-        for index, value in self.hint.items():
-            model.add(model.get_int_var_from_proto_index(index) == value)
-        model.minimize(expression)
-        solver = new_solver()
-        status = solver.solve(model)
-        if status != cp_model.OPTIMAL:
-            raise ModelError("the placement at hand does not satisfy its own model")
-        return int(solver.value(expression))
 
     def _report_proven(self, name: str, value: int, sense: Sense, started: float) -> None:
         seconds = time.monotonic() - started

@@ -196,3 +196,22 @@ def test_an_interrupt_gives_the_best_so_far() -> None:
     assert answer.interrupted
     assert answer.placement is not None
     assert answer.status == "feasible"
+
+
+def test_levels_that_time_leaves_out_still_have_a_value_and_a_bound() -> None:
+    problem = _hard_problem()
+    partial = Problem(hosts=problem.hosts, domains=problem.domains, allow_partial=True)
+    answer = search(partial, Limits(time_limit=0.6))
+    assert answer.placement is not None
+    assert answer.status == "feasible"
+    for level in answer.levels:
+        better = level.bound <= level.value if level.sense == "min" else level.bound >= level.value
+        assert better, level
+    assert {"placed_priority", "vcpus_off_home", "cost"} <= {level.name for level in answer.levels}
+
+
+def test_domains_left_out_are_the_last_of_equals() -> None:
+    domains = [make_domain([1000], name=f"vm{n}") for n in range(3)]
+    answer = search(make_problem(make_host([2600]), *domains, allow_partial=True), Limits())
+    assert answer.placement is not None
+    assert answer.placement.unplaced == ("vm2",)
