@@ -155,6 +155,10 @@ def _contradictions(host: Host) -> list[str]:
     for running in host.running:
         if len(running.pages) != num_pnodes or len(running.vcpus_on) != num_pnodes:
             found.append(f"running domain {running.name}: one entry for each pnode")
+        elif min(running.pages.min(), running.vcpus_on.min(), running.floating_vcpus) < 0:
+            found.append(f"running domain {running.name}: pages and vcpus are 0 or more")
+        if not set(running.dedicated_pcpus) <= set(host.pcpu_ids.tolist()):
+            found.append(f"running domain {running.name}: dedicated pcpus are pcpus of the host")
     if host.overcommit <= 0:
         found.append("overcommit is above 0")
     if host.smt_penalty < 0:

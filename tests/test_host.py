@@ -125,3 +125,16 @@ def test_fields_of_a_host_cannot_be_set() -> None:
     host: Any = make_host([4096])
     with pytest.raises(AttributeError, match="cannot assign"):
         host.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"pages": [-1], "vcpus_on": [0]}, "0 or more"),
+        ({"pages": [0], "vcpus_on": [-1]}, "0 or more"),
+        ({"pages": [0], "vcpus_on": [0], "dedicated_pcpus": (99,)}, "pcpus of the host"),
+    ],
+)
+def test_running_domains_that_cannot_be_are_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        make_host([4096], running=(RunningDomain(name="web", **fields),))

@@ -138,7 +138,7 @@ class _Search:
                 self.v = self._encode(spill=False)
         if not self._keep_vcpus_home(may_spill=may_spill):
             return
-        if not self._level("cost", access_cost, "min", slack=True):
+        if not self._level("cost", access_cost, "min", slack=True, least=self._all_local()):
             return
         if all(self._level(*level) for level in self._levels_below_cost()):
             self._order_homes()

@@ -34,11 +34,16 @@ def total(terms: Iterable[Expr]) -> Expr:
 
 
 def new_solver(*, seed: int = 0, workers: int = 1) -> cp_model.CpSolver:
-    """Return a solver that leaves SIGINT to Python, which it would not give back."""
+    """Return a solver that leaves SIGINT to Python, which it would not give back.
+
+    One worker searches with the whole linear relaxation: with part of it, the default,
+    a few tiny problems with spilled memory are never finished.
+    """
     solver = cp_model.CpSolver()
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = workers
     solver.parameters.catch_sigint_signal = False
+    solver.parameters.linearization_level = 2
     return solver
 
 

@@ -17,6 +17,7 @@ from placer.policy import Policy
 from placer.problem import Problem
 from placer.units import COST_UNITS
 from tests.builders import every_vcpu, make_domain, make_host, make_problem
+from tests.strategies import tiny_problem
 
 
 def levels_of(answer: Answer) -> dict[str, int]:
@@ -215,3 +216,8 @@ def test_domains_left_out_are_the_last_of_equals() -> None:
     answer = search(make_problem(make_host([2600]), *domains, allow_partial=True), Limits())
     assert answer.placement is not None
     assert answer.placement.unplaced == ("vm2",)
+
+
+def test_a_small_problem_with_spilled_memory_is_finished_with_one_worker() -> None:
+    answer = search(tiny_problem(538), Limits(time_limit=60.0))
+    assert answer.status == "optimal"
