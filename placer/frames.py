@@ -16,6 +16,13 @@ GUEST_FRAME: Final = 3
 MACHINE_FRAME: Final = 4
 NUM_EXTENTS: Final = 5
 
+OUTSIDE: Final = -1
+"""The guest frame of pages that lie in no range of a vnode (an HVM guest's video memory)."""
+
+
+MAX_FRAME: Final = (1 << 40) - 1
+"""The last frame number that 52 bits of physical address reach (x86)."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DomainFrames:

@@ -13,12 +13,23 @@ import numpy as np
 from placer.arrays import Ints
 from placer.domain import Domain
 from placer.errors import Fault, InputError
-from placer.frames import MACHINE_FRAME, PNODE, VNODE, DomainFrames
+from placer.frames import (
+    GUEST_FRAME,
+    MACHINE_FRAME,
+    MAX_FRAME,
+    NUM_EXTENTS,
+    ORDER,
+    OUTSIDE,
+    PNODE,
+    VNODE,
+    DomainFrames,
+)
 from placer.host import Host, RunningDomain
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
+from placer.units import ORDER_NAMES
 
 PROBLEM_FILE: Final = "problem.json"
 RESULT_FILE: Final = "result.json"
@@ -264,10 +275,25 @@ def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
         if placed.host not in run.problem.host_index or frames.host != placed.host:
             yield FRAMES_FILE, f"domains[{index}].host", repr(frames.host), repr(placed.host)
             continue
-        runs, num_pnodes = frames.runs, run.host(placed.host).num_pnodes
-        limits = ((VNODE, placed.num_vnodes), (PNODE, num_pnodes))
-        if (runs < 0).any() or any((runs[:, column] >= most).any() for column, most in limits):
-            yield FRAMES_FILE, f"domains[{index}].runs", "a vnode or pnode out of range", "others"
+        for found, expected in _misfit_runs(frames.runs, placed, run.host(placed.host).num_pnodes):
+            yield FRAMES_FILE, f"domains[{index}].runs", found, expected
+
+
+def _misfit_runs(runs: Ints, placed: PlacedDomain, num_pnodes: int) -> Iterator[tuple[str, str]]:
+    """Yield (found, expected) for each column of frames that is out of range."""
+    for name, column, least, most in (
+        ("vnode", VNODE, 0, placed.num_vnodes - 1),
+        ("pnode", PNODE, 0, num_pnodes - 1),
+        ("guest frame", GUEST_FRAME, OUTSIDE, MAX_FRAME),
+        ("machine frame", MACHINE_FRAME, 0, MAX_FRAME),
+        ("number of extents", NUM_EXTENTS, 1, MAX_FRAME),
+    ):
+        wrong = runs[(runs[:, column] < least) | (runs[:, column] > most), column]
+        if len(wrong):
+            yield f"{name} {wrong[0]}", f"{least} to {most}"
+    orders = runs[~np.isin(runs[:, ORDER], list(ORDER_NAMES)), ORDER]
+    if len(orders):
+        yield f"order {orders[0]}", f"one of {sorted(ORDER_NAMES)}"
 
 
 def _misfits(problem: Problem, placed: PlacedDomain) -> Iterator[tuple[str, str]]:

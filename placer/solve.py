@@ -91,14 +91,9 @@ def _realise(problem: Problem, result: Result, placement: Placement) -> Solution
     try:
         frames = realise(problem, placement)
     except AllocationError as error:
-        refusals = tuple(
-            Refusal(domain=domain.name, reason=f"the heap cannot realise the plan: {error}")
-            for domain in problem.domains
-        )
+        refusals = tuple(_refuse_for_the_heap(domain.name, error) for domain in problem.domains)
         return Solution(
-            result=replace(
-                result, status="infeasible", placement=None, levels=(), unplaced=refusals
-            )
+            result=replace(result, status="unknown", placement=None, levels=(), unplaced=refusals)
         )
     violations = check_placement(problem, placement, frames)
     if violations:
@@ -107,6 +102,20 @@ def _realise(problem: Problem, result: Result, placement: Placement) -> Solution
     points = score(problem, placement)
     levels = tuple(_settle(level, problem, points.cost) for level in result.levels)
     return Solution(result=replace(result, levels=levels), frames=frames, score=points)
+
+
+def _refuse_for_the_heap(name: str, error: AllocationError) -> Refusal:
+    """Why no plan is given although the counts allow one: nothing is proven by that."""
+    if name != error.domain:
+        return Refusal(
+            domain=name, reason=f"part of a plan that the heap cannot give {error.domain} pages for"
+        )
+    return Refusal(
+        domain=name,
+        reason=f"the heap cannot realise the plan: {error}",
+        binding=(f"free extents of pnode {error.pnode} of {error.host}",),
+        short_by=(f"{error.wanted - error.available} extents of order {error.order}",),
+    )
 
 
 def _settle(level: Level, problem: Problem, cost: int) -> Level:

@@ -161,3 +161,31 @@ def test_a_heap_too_fragmented_for_the_pages_wanted_is_refused() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         SolveOptions(**options)
+
+
+def test_the_domain_that_wants_large_pages_gets_them_before_others_break_them_up() -> None:
+    loose = [(0, 2 * n + 1, 1) for n in range(1600)]
+    host = make_host([1600 + 512], free_spans=[*loose, (0, 1 << 14, 512)])
+    plain = make_domain([1024], name="plain")
+    large = make_domain([512], name="large", page_order=[9])
+    solution = solve(make_problem(host, plain, large))
+    assert solution.result.status == "optimal"
+    assert [frames.domain for frames in solution.frames] == ["plain", "large"]
+    assert solution.frames[1].extents_of(0) == {9: 1}
+
+
+def test_a_plan_that_the_heap_cannot_give_is_not_called_impossible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(problem: Problem, placement: object) -> tuple[()]:
+        raise AllocationError(
+            "no", domain="b", host="host", vnode=0, pnode=0, order=9, wanted=3, available=1
+        )
+
+    monkeypatch.setattr("placer.solve.realise", refuse)
+    domains = [make_domain([512], name=name) for name in ("a", "b")]
+    result = solve(make_problem(make_host([4096]), *domains)).result
+    assert result.status == "unknown"
+    assert result.placement is None
+    assert "give b pages" in result.unplaced[0].reason
+    assert result.unplaced[1].short_by == ("2 extents of order 9",)

@@ -15,6 +15,7 @@ from placer.frames import (
     MACHINE_FRAME,
     NUM_EXTENTS,
     ORDER,
+    OUTSIDE,
     PNODE,
     VNODE,
     DomainFrames,
@@ -25,10 +26,6 @@ from placer.units import ORDER_NAMES, PAGES_PER_MIB
 FOUR_GIB_FRAME = 1 << 20
 VGA_HOLE = (0xA0, 0xC0)
 """Guest frames of the VGA window, which an HVM guest has no memory at."""
-
-NO_GUEST_FRAME = -1
-"""Stands for pages at no address of the guest: the video memory that vnode 0 of an HVM guest pays
-for (libxl_vnuma.c, libxl__vnuma_build_vmemrange_hvm)."""
 
 MMIO_HOLE_FRAMES = {"hvm": 0x10000, "pvh": 0x4000}
 """Guest frames below 4 GiB that hold devices (libxl_dom.c: 256 MiB, for PVH 64 MiB)."""
@@ -76,7 +73,7 @@ def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator
         vnode, pnode, order, guest, machine, count = run
         if not (0 <= vnode < num_vnodes and 0 <= pnode < host.num_pnodes):
             text = f"a run for vnode {vnode} on pnode {pnode}"
-        elif order not in ORDER_NAMES or count < 1 or guest < NO_GUEST_FRAME or machine < 0:
+        elif order not in ORDER_NAMES or count < 1 or guest < OUTSIDE or machine < 0:
             text = f"a run of {count} extents of order {order} from guest frame {guest}"
         elif machine % (1 << order):
             text = f"an extent of order {order} at machine frame {machine}, which is not aligned"
@@ -129,7 +126,7 @@ def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:
 
 def check_guest_frames(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:
     """F5: vnodes fill guest memory in order from frame 0; only the type's holes are left out."""
-    outside = frames.runs[:, GUEST_FRAME] == NO_GUEST_FRAME
+    outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
     if (outside & ((frames.runs[:, VNODE] != 0) | (domain.type != "hvm"))).any():
         yield Violation("F5 guest frames", frames.domain, "pages at no guest address")
     inside = frames.runs[~outside]
@@ -179,7 +176,7 @@ def check_large_pages(domain: Domain, frames: DomainFrames) -> Iterator[Violatio
         if order == 0:
             continue
         mine = runs[(runs[:, VNODE] == vnode) & (runs[:, PNODE] == pnode)]
-        mine = mine[mine[:, GUEST_FRAME] != NO_GUEST_FRAME]
+        mine = mine[mine[:, GUEST_FRAME] != OUTSIDE]
         pages = mine[:, NUM_EXTENTS] << mine[:, ORDER]
         ranges = merge_spans(np.column_stack((mine[:, GUEST_FRAME], pages)))
         blocks = sum(max(0, (end >> order) - -(-start >> order)) for start, end in ranges.tolist())

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import numpy as np
 
 from placer.arrays import Ints
 from placer.domain import Domain
 from placer.errors import AllocationError, ModelError
-from placer.frames import MACHINE_FRAME, PNODE, DomainFrames
+from placer.frames import MACHINE_FRAME, OUTSIDE, PNODE, DomainFrames
 from placer.pages.heap import Heap
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.topology import vmemranges
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, ORDER_NAMES, PAGE_BYTES
 
-OUTSIDE: Final = -1
-"""The guest frame of pages that lie in no range of a vnode (an HVM guest's video memory)."""
-
 
 def realise(problem: Problem, placement: Placement) -> tuple[DomainFrames, ...]:
     """Return the frames of every placed domain, in the placement's order.
 
+    Domains that ask for larger pages take theirs first, so that no other breaks up
+    the extents that they need; else domains take theirs in the placement's order.
     Raises AllocationError, naming domain, vnode and pnode, where a heap cannot give
     the pages or the page size wanted. The pages that the toolstack needs beside
     the guest's own are in no domain's frames.
     """
     heaps = _heaps(problem)
-    return tuple(
-        allocate_domain(
-            heaps[placed.host], problem.domains[problem.domain_index[placed.domain]], placed
-        )
-        for placed in placement.domains
-    )
+    found: dict[str, DomainFrames] = {}
+    for placed in sorted(placement.domains, key=lambda placed: -_largest_order(problem, placed)):
+        domain = problem.domains[problem.domain_index[placed.domain]]
+        found[placed.domain] = allocate_domain(heaps[placed.host], domain, placed)
+    return tuple(found[placed.domain] for placed in placement.domains)
+
+
+def _largest_order(problem: Problem, placed: PlacedDomain) -> int:
+    """The largest page size that the domain asks for, as an order."""
+    return int(problem.domains[problem.domain_index[placed.domain]].page_order.max())
 
 
 def heaps_after(problem: Problem, frames: Iterable[DomainFrames]) -> dict[str, Heap]:

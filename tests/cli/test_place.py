@@ -319,3 +319,26 @@ def test_a_time_limit_ends_with_the_best_so_far(tmp_path: Path) -> None:
     assert cost.status == "feasible"
     assert cost.bound < cost.value
     assert run_placer("check", tmp_path / "run").code == 0
+
+
+@pytest.mark.parametrize("kind", ["pv", "pvh", "hvm"])
+def test_the_run_of_any_type_of_guest_is_checked_exported_and_gone_on_from(
+    tmp_path: Path, kind: str
+) -> None:
+    config = tmp_path / "vm.cfg"
+    vnodes = (
+        '[["size=512", "vcpus=0", "vdistances=10,20"], ["size=512", "vcpus=1", "vdistances=20,10"]]'
+    )
+    config.write_text(
+        f'name = "vm"\ntype = "{kind}"\nmemory = 1024\nvnuma = [{first}, {second}]\n',
+        encoding="utf-8",
+    )
+    run = tmp_path / "run"
+    assert run_placer("place", config, "--host", HOST, "--out", run).code == 0
+    assert run_placer("check", run).code == 0
+    formats = ["xl", "xen-dump-v1", "numactl", "dmesg", *(["xl-v1"] if kind == "pv" else [])]
+    for name in formats:
+        ended = run_placer("export", run, "--format", name)
+        assert (ended.code, ended.out != "") == (0, True), ended.err
+    small = write_cfg(tmp_path / "other.cfg", memory=1024)
+    assert run_placer("place", small, "--host", run).code == 0

@@ -16,13 +16,14 @@ from placer.frames import (
     MACHINE_FRAME,
     NUM_EXTENTS,
     ORDER,
+    OUTSIDE,
     PNODE,
     VNODE,
     DomainFrames,
 )
 from placer.host import Host
 from placer.pages.heap import Heap
-from placer.pages.realise import OUTSIDE, free_domain, heaps_after, realise
+from placer.pages.realise import free_domain, heaps_after, realise
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.topology import vmemranges
