@@ -326,9 +326,8 @@ def test_the_run_of_any_type_of_guest_is_checked_exported_and_gone_on_from(
     tmp_path: Path, kind: str
 ) -> None:
     config = tmp_path / "vm.cfg"
-    vnodes = (
-        '[["size=512", "vcpus=0", "vdistances=10,20"], ["size=512", "vcpus=1", "vdistances=20,10"]]'
-    )
+    first = '["size=512", "vcpus=0", "vdistances=10,20"]'
+    second = '["size=512", "vcpus=1", "vdistances=20,10"]'
     config.write_text(
         f'name = "vm"\ntype = "{kind}"\nmemory = 1024\nvnuma = [{first}, {second}]\n',
         encoding="utf-8",
