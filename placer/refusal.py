@@ -64,19 +64,36 @@ def _shortage(host: Host, domain: Domain) -> tuple[int, Refusal] | None:
                 binding=(f"C1: memory of {where} of {host.name}", f"vnode {vnode} is strict"),
                 short_by=(f"{pages - room} pages for vnode {vnode} on {host.name}",),
             )
-    taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
-    free = [n for n, pcpu in enumerate(host.pcpu_ids.tolist()) if pcpu not in taken]
-    units = {int(host.pcpu_core[n]) for n in free} if host.smt == "cores" else set(free)
-    running_vcpus = sum(int(running.vcpus_on.sum()) for running in host.running)
-    room = len(units) if domain.dedicated else int(len(units) * host.overcommit) - running_vcpus
+    room = _vcpu_room(host, domain)
     if domain.num_vcpus > room:
         kind = "dedicated" if domain.dedicated else "shared"
         return domain.num_vcpus - room, Refusal(
             domain=domain.name,
-            reason=(
-                f"has {domain.num_vcpus} {kind} vcpus, {host.name} has room for {max(room, 0)}"
-            ),
+            reason=(f"has {domain.num_vcpus} {kind} vcpus, {host.name} has room for {room}"),
             binding=(f"C2: pcpus of {host.name}",),
             short_by=(f"{domain.num_vcpus - room} vcpus on {host.name}",),
         )
     return None
+
+
+def _vcpu_room(host: Host, domain: Domain) -> int:
+    """How many vcpus of the domain's kind the host can take at most, pnode by pnode.
+
+    A pnode that running vcpus overfill takes none; it lends nothing from the others.
+    Vcpus that fill the threads of their cores are counted in threads everywhere.
+    """
+    taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
+    fill_threads = domain.dedicated and domain.thread_policy == "require"
+    by_core = host.smt == "cores" and not fill_threads
+    units = host.pcpu_core if by_core else host.pcpu_ids
+    free: list[set[int]] = [set() for _ in range(host.num_pnodes)]
+    for pcpu, unit, pnode in zip(host.pcpu_ids, units, host.pcpu_pnode, strict=True):
+        if int(pcpu) not in taken:
+            free[pnode].add(int(unit))
+    if domain.dedicated:
+        return sum(map(len, free))
+    running = [sum(int(d.vcpus_on[pnode]) for d in host.running) for pnode in range(len(free))]
+    return sum(
+        max(0, int(len(mine) * host.overcommit) - busy)
+        for mine, busy in zip(free, running, strict=True)
+    )

@@ -19,6 +19,9 @@ from placer.problem import Problem
 from placer.refusal import explain_by_count
 from placer.result import Baseline, Level, Refusal, Result, Score, SolverInfo
 
+MAX_WORKERS = 256
+"""The most threads that CP-SAT is asked for."""
+
 _EXPLAIN_SECONDS = 5.0
 """How long one question about a refused domain may take."""
 
@@ -33,8 +36,8 @@ class SolveOptions:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"workers is {self.workers}, expected 1 or more")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ValueError(f"workers is {self.workers}, expected 1 to {MAX_WORKERS}")
         if self.time_limit is not None and not self.time_limit > 0:
             raise ValueError(f"the time limit is {self.time_limit}, expected above 0")
         if not 0 <= self.seed < 1 << 31:
@@ -65,21 +68,28 @@ def solve(
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
     limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
-    answer = search(problem, limits, progress=progress)
+    answer = _refuse_by_count(problem) or search(problem, limits, progress=progress)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
-        sizes = find_unequal_sizes(
+        sizes, proven = find_unequal_sizes(
             problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
         )
         if sizes:
             answer = search(problem, limits, sizes=sizes, progress=progress)
+        if not proven:
+            answer.status = "unknown" if answer.placement is None else "feasible"
+    interrupted = answer.interrupted
+    try:
+        unplaced = _explain(problem, answer, limits)
+    except KeyboardInterrupt:
+        interrupted, unplaced = True, _name_unplaced(problem, answer, "not explained: interrupted")
     result = Result(
         status=answer.status,
         solver=solver_info(limits),
         levels=tuple(answer.levels),
         placement=answer.placement,
-        unplaced=_explain(problem, answer, limits),
+        unplaced=unplaced,
         baseline=_baseline(problem),
-        interrupted=answer.interrupted,
+        interrupted=interrupted,
     )
     if answer.placement is None:
         return Solution(result=result)
@@ -167,19 +177,43 @@ def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
     return Solution(result=result, frames=frames, score=points)
 
 
+def _refuse_by_count(problem: Problem) -> Answer | None:
+    """Return the answer of a problem that counting alone proves impossible, else None."""
+    if problem.allow_partial:
+        return None
+    if any(explain_by_count(problem, domain) is not None for domain in problem.domains):
+        return Answer(status="infeasible")
+    return None
+
+
+def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refusal, ...]:
+    """A refusal with one reason for each domain that has no place."""
+    if answer.placement is not None:
+        return tuple(Refusal(domain=name, reason=reason) for name in answer.placement.unplaced)
+    return tuple(Refusal(domain=domain.name, reason=reason) for domain in problem.domains)
+
+
 def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal, ...]:
-    """Say of every domain that has no place why, as far as counting and solving alone can tell."""
+    """Say of every domain that has no place why, as far as counting and solving alone can tell.
+
+    Raises KeyboardInterrupt where the user stops that.
+    """
+    if answer.interrupted:
+        return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
-        return tuple(
-            Refusal(domain=domain.name, reason="no answer within the time limit")
-            for domain in problem.domains
-        )
-    left_out = (
-        [domain.name for domain in problem.domains]
-        if answer.placement is None
-        else list(answer.placement.unplaced)
+        return _name_unplaced(problem, answer, "no answer within the time limit")
+    return tuple(
+        _explain_one(problem, refusal.domain, limits)
+        for refusal in _name_unplaced(problem, answer, "")
     )
-    return tuple(_explain_one(problem, name, limits) for name in left_out)
+
+
+def _ask(problem: Problem, limits: Limits) -> bool | None:
+    """Whether the problem has a placement; None where that is not known in time."""
+    answer = search(problem, limits)
+    if answer.interrupted:
+        raise KeyboardInterrupt
+    return {"optimal": True, "feasible": True, "infeasible": False}.get(answer.status)
 
 
 def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
@@ -187,14 +221,17 @@ def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
     counted = explain_by_count(problem, domain)
     alone = replace(problem, domains=(domain,), allow_partial=False)
     quick = replace(limits, time_limit=_EXPLAIN_SECONDS)
-    verdict = search(alone, quick).status if counted is None else "infeasible"
-    if verdict in ("optimal", "feasible"):
+    fits = False if counted is not None else _ask(alone, quick)
+    if fits:
         others = len(problem.domains) - 1
+        beside = "the other domain" if others == 1 else f"the {others} other domains"
         return Refusal(
             domain=name,
-            reason=f"fits alone, but not together with the {others} other domains",
+            reason=f"fits alone, but not together with {beside}",
             binding=("the other domains of this call",),
         )
+    if fits is None:
+        return Refusal(domain=name, reason="not explained within the time for it")
     if counted is None:
         counted = Refusal(
             domain=name,
@@ -215,7 +252,6 @@ def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
     nearest = tuple(
         f"fits with {text}"
         for text, other in relaxed.items()
-        if other != domain
-        and search(replace(alone, domains=(other,)), quick).status in ("optimal", "feasible")
+        if other != domain and _ask(replace(alone, domains=(other,)), quick)
     )
     return replace(counted, nearest=nearest)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from placer.cpsat.search import Limits, search
+from placer.host import RunningDomain
 from placer.refusal import explain_by_count
 from tests.builders import make_domain, make_host, make_problem
+from tests.random_problems import draw_problem
 
 
 def test_a_domain_larger_than_every_host_is_short_on_the_largest() -> None:
@@ -47,3 +54,25 @@ def test_no_host_allowed_is_said() -> None:
 def test_counting_is_silent_about_a_domain_that_counts_allow() -> None:
     domain = make_domain([900, 900])
     assert explain_by_count(make_problem(make_host([1500, 1500]), domain), domain) is None
+
+
+def test_a_pnode_that_running_vcpus_overfill_takes_nothing_from_the_others() -> None:
+    running = RunningDomain(name="web", pages=[0, 0], vcpus_on=[9, 0])
+    host = make_host([5000, 5000], cpus=4, running=(running,))
+    fits, too_many = make_domain([500], 4), make_domain([500], 5)
+    assert explain_by_count(make_problem(host, fits), fits) is None
+    refusal = explain_by_count(make_problem(host, too_many), too_many)
+    assert refusal is not None
+    assert refusal.short_by == ("1 vcpus on host",)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_what_counting_refuses_the_solver_refuses_too(part: int) -> None:
+    refused = 0
+    for seed in range(50 * part, 50 * part + 50):
+        problem = draw_problem(seed)
+        alone = replace(problem, domains=problem.domains[:1], allow_partial=False)
+        if explain_by_count(alone, alone.domains[0]) is not None:
+            refused += 1
+            assert search(alone, Limits()).status == "infeasible", f"seed {seed}"
+    assert refused > 0

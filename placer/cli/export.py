@@ -101,6 +101,6 @@ def _umask() -> int:
 def _only_domain(run: Run) -> str:
     names = [placed.domain for placed in run.placed]
     if len(names) != 1:
-        listed = ", ".join(names) or "none"
+        listed = ", ".join(map(repr, names)) or "none"
         raise RefusedError(f"--domain is needed, {len(names)} domains are placed: {listed}")
     return names[0]

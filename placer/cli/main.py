@@ -66,6 +66,8 @@ def main() -> None:
     except PlacerError as error:
         say_error(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 _REPORT = (
@@ -78,6 +80,8 @@ def report_unexpected(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Say an exception that nobody expected in one line, and how to report it."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
     frames = traceback.extract_tb(trace)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     text = " ".join(str(error).split())

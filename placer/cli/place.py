@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from enum import StrEnum
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from placer.result import Result
     from placer.run import Run
     from placer.solve import Solution
+
+
+_PERCENT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?%?", re.ASCII)
 
 
 class Solver(StrEnum):
@@ -72,7 +76,7 @@ def place(
         Solver, typer.Option(help="cpsat proves its answer; libxl is Xen's own rule.")
     ] = Solver.CPSAT,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Threads of the solver.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Threads of the solver.")] = 1,
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop with the best so far.")
     ] = None,
@@ -174,15 +178,11 @@ def _parse_percent(text: str) -> Fraction:
     """Return the fraction that a percentage such as ``"2.5"`` names."""
     from fractions import Fraction
 
-    try:
-        slack = Fraction(text.removesuffix("%").strip()) / 100
-    except (ValueError, ZeroDivisionError):
-        slack = Fraction(-1)
-    if slack < 0:
+    if not _PERCENT.fullmatch(text.strip()):
         raise typer.BadParameter(
-            f"{text!r} is not a percentage of 0 or more", param_hint="--cost-slack"
+            f"{text!r} is not a percentage from 0 to 9999", param_hint="--cost-slack"
         )
-    return slack
+    return Fraction(text.strip().removesuffix("%")) / 100
 
 
 def _show(run: Run, solution: Solution, *, as_json: bool) -> None:

@@ -126,7 +126,7 @@ class _Search:
     def _climb(self) -> None:
         """Solve level after level; stop where one has no answer."""
         may_spill = any(domain.cpu_spill == "last" for domain in self.problem.domains)
-        auto = any(d.auto_vnodes and d.name not in (self.sizes or {}) for d in self.problem.domains)
+        auto = any(domain.auto_vnodes for domain in self.problem.domains)
         if self.problem.allow_partial or auto:
             self.v = self._encode(spill=may_spill)
             partial = self.problem.allow_partial

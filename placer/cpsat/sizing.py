@@ -13,12 +13,13 @@ from placer.problem import Problem
 
 def find_unequal_sizes(
     problem: Problem, *, seed: int, workers: int, time_limit: float | None
-) -> dict[str, Ints]:
+) -> tuple[dict[str, Ints], bool]:
     """Return the vnode sizes of the domains that only an unequal split can place.
 
     As few domains as possible are split unequally; then the differences between
     largest and smallest vnode are least, then the vnodes fewest. Empty where
-    there is no such placement, or none was found in time.
+    there is no such placement, or none was found in time. The second value says whether
+    all that was proven.
     """
     v = Variables(problem, spill=True, sized=True)
     add_constraints(v)
@@ -38,15 +39,18 @@ def find_unequal_sizes(
         total(item.num_vnodes * v.placed[item.number] for item in sized),
     ]
     chosen: dict[str, Ints] = {}
+    proven = True
     for level in levels:
         if isinstance(level, int):
-            return {}
+            return {}, True
         v.model.minimize(level)
         solver = new_solver(seed=seed, workers=workers)
         if time_limit is not None:
             solver.parameters.max_time_in_seconds = time_limit / len(levels)
-        if solver.solve(v.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            break
+        status = solver.solve(v.model)
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return chosen, status == cp_model.INFEASIBLE
+        proven = proven and status == cp_model.OPTIMAL
         chosen = {
             item.domain.name: np.array(
                 [solver.value(v.sized_pages(item, i)) for i in range(item.num_vnodes)]
@@ -55,4 +59,4 @@ def find_unequal_sizes(
             if solver.boolean_value(v.placed[item.number])
         }
         v.model.add(level <= solver.value(level))
-    return chosen
+    return chosen, proven

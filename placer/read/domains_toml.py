@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,7 +169,7 @@ class _Reader:
         except InputError as error:
             self.document.faults.extend(error.faults)
             return None, unknown, changes
-        self.cfg_files.add(path.resolve())
+        self.cfg_files.add(Path(os.path.realpath(path)))
         one = domain.num_vnodes == 1
         if "vnodes" in auto:
             changes |= {"auto_vnodes": True, "vcpu_to_vnode": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -194,7 +195,7 @@ def _read_all(
     sets: dict[Path, DomainSet] = {}
     named: set[Path] = set()
     for path in sorted(paths, key=lambda path: path.suffix != ".toml"):
-        if many and path.resolve() in named:
+        if many and Path(os.path.realpath(path)) in named:
             continue
         try:
             sets[path] = read_one(path)

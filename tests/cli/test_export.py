@@ -98,7 +98,7 @@ def test_one_of_several_domains_must_be_named(tmp_path: Path) -> None:
     write_run(tmp_path / "run", two_domains(), log={})
     ended = run_placer("export", tmp_path / "run", "--format", "numactl")
     assert ended.code == 2
-    assert "first, second" in ended.err
+    assert "'first', 'second'" in ended.err
     named = run_placer("export", tmp_path / "run", "--format", "numactl", "--domain", "second")
     assert named.code == 0
 

@@ -141,8 +141,13 @@ def test_unequal_vnodes_are_the_least_unequal_that_fit() -> None:
     host = make_host([5120 + 256, 9216])
     problem = make_problem(host, make_domain([12800], 4, auto_vnodes=True))
     assert search(problem, Limits()).status == "infeasible"
-    sizes = find_unequal_sizes(problem, seed=0, workers=1, time_limit=None)
+    sizes, proven = find_unequal_sizes(problem, seed=0, workers=1, time_limit=None)
+    assert proven
     assert sorted(sizes["vm"].tolist()) == [5120, 7680]
+    answer = search(problem, Limits(), sizes=sizes)
+    assert answer.status == "optimal"
+    assert answer.levels[0].name == "auto_vnodes"
+    assert answer.levels[0].bound == 2
 
 
 def test_preferred_memory_overflows_by_as_little_as_it_must() -> None:
