@@ -29,6 +29,7 @@ from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
+from placer.text_file import read_text
 from placer.units import ORDER_NAMES
 
 PROBLEM_FILE: Final = "problem.json"
@@ -149,23 +150,6 @@ def read_run(folder: Path) -> Run:
     if faults:
         raise InputError(faults)
     return run
-
-
-def read_text(path: Path) -> str:
-    """Return the UTF-8 text of ``path``; InputError where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        fault = Fault(source=str(path), field="file", found=found, expected="a readable file")
-    except UnicodeDecodeError as error:
-        fault = Fault(
-            source=str(path),
-            field="file",
-            found=f"byte {error.start} that is no UTF-8",
-            expected="UTF-8 text",
-        )
-    raise InputError(fault)
 
 
 def hosts_after(run: Run) -> tuple[Host, ...]:

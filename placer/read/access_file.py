@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
-from placer.read.text_file import read_text
 from placer.read.toml_fields import describe, exact_number
+from placer.text_file import read_text
 
 SHARE: Final = "a share from 0 to 1, such as 0.25 or 1/3"
 

@@ -8,8 +8,8 @@ from typing import Final, cast
 from placer.errors import Fault, InputError
 from placer.policy import Policy, TieBreak
 from placer.read.resources import find_resources
-from placer.read.text_file import is_file_name, read_text
 from placer.read.toml_fields import Fields, TomlDocument
+from placer.text_file import is_file_name, read_text
 
 KEYS: Final = ("name", "tie_break", "description")
 TIE_BREAKS: Final = ("none", "spread", "pack")

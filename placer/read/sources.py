@@ -17,8 +17,8 @@ from placer.problem import Group
 from placer.read.domains_toml import DomainSet, read_domains_toml
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
-from placer.read.text_file import is_file_name, read_text
 from placer.read.xl_domain import read_xl
+from placer.text_file import is_file_name, read_text
 
 Kind = Literal["hosts", "domains"]
 

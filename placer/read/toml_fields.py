@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from placer.errors import Fault, InputError
-from placer.read.text_file import read_text
 from placer.read.toml_lines import FieldPath, find_lines, format_path, line_of
+from placer.text_file import read_text
 from placer.units import LOCAL_DISTANCE, UNREACHABLE, pages_from_bytes, parse_size
 
 _T = TypeVar("_T")

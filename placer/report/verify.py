@@ -15,7 +15,8 @@ from placer.placement import Placement
 from placer.record import parse_json
 from placer.report.folder import run_files
 from placer.result import Level
-from placer.run import CSV_NAMES, PLACEMENT_FILE, Run, read_text
+from placer.run import CSV_NAMES, PLACEMENT_FILE, Run
+from placer.text_file import read_text
 
 _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from placer.report.folder import write_run
@@ -57,3 +58,21 @@ def test_checking_loads_no_solver(rc9: Path) -> None:
         "assert not {'placer.solve', 'placer.cpsat', 'placer.pages'} & set(sys.modules)"
     )
     assert "ortools" not in loaded
+
+
+def test_a_pipe_in_a_run_is_refused_and_not_waited_for(rc9: Path) -> None:
+    (rc9 / "vcpus.csv").unlink()
+    os.mkfifo(rc9 / "vcpus.csv")
+    ended = run_placer("check", rc9)
+    assert ended.code != 0
+    assert "vcpus.csv" in ended.err
+
+
+def test_an_order_that_no_extent_has_is_named(rc9: Path) -> None:
+    path = rc9 / "frames.json"
+    frames = json.loads(path.read_text(encoding="utf-8"))
+    frames["domains"][0]["runs"][0][2] = 1
+    path.write_text(json.dumps(frames), encoding="utf-8")
+    ended = run_placer("check", rc9)
+    assert ended.code == 2
+    assert "order 1, expected one of" in ended.err
