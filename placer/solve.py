@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
+from placer.answer import Answer, Limits
 from placer.check import check_placement, score
-from placer.cpsat.search import Answer, Limits, search, solver_info
+from placer.cpsat.search import search, solver_info
 from placer.cpsat.sizing import find_unequal_sizes
 from placer.errors import AllocationError, ModelError
 from placer.frames import DomainFrames

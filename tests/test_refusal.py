@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from placer.cpsat.search import Limits, search
+from placer.answer import Limits
+from placer.cpsat.search import search
 from placer.host import RunningDomain
 from placer.refusal import explain_by_count
 from tests.builders import make_domain, make_host, make_problem

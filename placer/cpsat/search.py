@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
 from ortools.sat.python import cp_model
 
+from placer.answer import Answer, Limits, Progress
 from placer.arrays import Ints
 from placer.cost import level_values
 from placer.cpsat.constraints import add_constraints
@@ -28,9 +28,8 @@ from placer.cpsat.objective import (
 )
 from placer.cpsat.variables import Expr, Variables, new_solver
 from placer.errors import ModelError
-from placer.placement import Placement
 from placer.problem import Problem
-from placer.result import Level, SolverInfo, Status
+from placer.result import Level, SolverInfo
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_ORDERED_VNODES = 64
@@ -46,30 +45,6 @@ _QUIET_SECONDS = 1.0
 """Progress is told only of searches that take longer."""
 
 Sense = Literal["min", "max"]
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long and with what CP-SAT may search.
-
-    ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
-    deterministic time as well, so that equal runs stop at the same point.
-    """
-
-    seed: int = 0
-    workers: int = 1
-    time_limit: float | None = None
-
-
-@dataclass(kw_only=True)
-class Answer:
-    """What the search found: ``placement`` is None unless the status has one."""
-
-    status: Status
-    levels: list[Level] = field(default_factory=list)
-    placement: Placement | None = None
-    interrupted: bool = False
 
 
 def solver_info(limits: Limits) -> SolverInfo:

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from placer.cpsat.search import Answer, Limits, search
+from placer.answer import Answer, Limits
+from placer.cpsat.search import search
 from placer.cpsat.sizing import find_unequal_sizes
 from placer.domain import VnodeMemory
 from placer.policy import Policy

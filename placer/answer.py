@@ -1,0 +1,35 @@
+"""What every engine is given beside a problem, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from placer.placement import Placement
+from placer.result import Level, Status
+
+Progress = Callable[[str], None]
+"""Takes one line of text about how far a search is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long and with what an engine may search.
+
+    ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
+    deterministic time as well, so that equal runs stop at the same point.
+    """
+
+    seed: int = 0
+    workers: int = 1
+    time_limit: float | None = None
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What an engine found: ``placement`` is None unless the status has one."""
+
+    status: Status
+    levels: list[Level] = field(default_factory=list)
+    placement: Placement | None = None
+    interrupted: bool = False
