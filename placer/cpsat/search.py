@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -16,6 +14,7 @@ from placer.arrays import Ints
 from placer.cost import level_values
 from placer.cpsat.constraints import add_constraints
 from placer.cpsat.extract import extract_placement
+from placer.cpsat.hint import hint_of
 from placer.cpsat.objective import (
     access_cost,
     chosen_vnodes,
@@ -26,8 +25,11 @@ from placer.cpsat.objective import (
     vcpus_off_home,
     vcpus_off_soft,
 )
-from placer.cpsat.variables import Expr, Variables, new_solver
+from placer.cpsat.symmetry import break_symmetry, put_in_order
+from placer.cpsat.timebox import SOLVED, TimeBox
+from placer.cpsat.variables import Expr, Variables
 from placer.errors import ModelError
+from placer.placement import Placement
 from placer.problem import Problem
 from placer.result import Level, SolverInfo
 from placer.units import COST_UNITS, LOCAL_DISTANCE
@@ -41,10 +43,9 @@ _ORDER_RANGE = 1 << 40
 _HOME_SHARE = 0.5
 """Of the time left, how much goes into placing without spill before spill is tried."""
 
-_QUIET_SECONDS = 1.0
-"""Progress is told only of searches that take longer."""
-
 Sense = Literal["min", "max"]
+MOST: dict[str, Sense] = {"placed_priority": "max", "packed_pages": "max"}
+"""The levels of which more is better."""
 
 
 def solver_info(limits: Limits) -> SolverInfo:
@@ -60,14 +61,23 @@ def search(
     *,
     sizes: dict[str, Ints] | None = None,
     progress: Progress | None = None,
+    start: Placement | None = None,
+    box: TimeBox | None = None,
+    in_order: bool = True,
 ) -> Answer:
     """Place the domains of ``problem`` level after level.
 
     First without any vcpu off its home pnode, which is level 2a at its bound of 0;
     only where that is impossible with the spill that ``cpu_spill = last`` allows.
     ``sizes`` fixes the vnodes of domains that are split unequally (C4).
+
+    ``start`` is a valid placement: the solver begins with it, and no answer is worse. Where
+    the time ends before the solver finds any, ``start`` is the answer. ``box`` is the
+    time that this search may take, where it is one of several; ``in_order`` says whether
+    the lexicographically first placement is looked for (O5).
     """
-    return _Search(problem, limits, sizes, progress).run()
+    box = TimeBox(limits, progress) if box is None else box
+    return _Search(problem, limits, sizes, start, box, in_order=in_order).run()
 
 
 class _Search:
@@ -76,17 +86,24 @@ class _Search:
         problem: Problem,
         limits: Limits,
         sizes: dict[str, Ints] | None,
-        progress: Progress | None,
+        start: Placement | None,
+        box: TimeBox,
+        *,
+        in_order: bool,
     ) -> None:
         self.problem = problem
         self.limits = limits
         self.sizes = sizes
-        self.progress = progress
-        self.started = time.monotonic()
-        self.work = 0.0
+        self.box = box
+        self.in_order = in_order
         self.frozen: list[tuple[Callable[[Variables], Expr], int, int]] = []
         self.answer = Answer(status="unknown")
-        self.v = self._encode(spill=False)
+        self.start = None if start is None else put_in_order(problem, start)
+        self.answer.placement = self.start
+        # The values of the start, for as long as none of the levels so far is better.
+        self.offer = {} if self.start is None else level_values(problem, self.start)
+        self.spill = False
+        self.encoding: Variables | None = None
         self.hint: dict[int, int] = {}
 
     def run(self) -> Answer:
@@ -94,8 +111,9 @@ class _Search:
         try:
             self._climb()
         except KeyboardInterrupt:
-            self.answer.interrupted = True
+            self.box.stop()
         self._finish()
+        self.answer.interrupted = self.box.stopped()
         return self.answer
 
     def _climb(self) -> None:
@@ -103,31 +121,30 @@ class _Search:
         may_spill = any(domain.cpu_spill == "last" for domain in self.problem.domains)
         auto = any(domain.auto_vnodes for domain in self.problem.domains)
         if self.problem.allow_partial or auto:
-            self.v = self._encode(spill=may_spill)
+            self._allow_spill(may_spill)
             partial = self.problem.allow_partial
-            if partial and not self._level("placed_priority", placed_priority, "max"):
+            if partial and not self._level("placed_priority", placed_priority):
                 return
-            if auto and not self._level("auto_vnodes", chosen_vnodes, "min"):
+            if auto and not self._level("auto_vnodes", chosen_vnodes):
                 return
-            if may_spill:
-                self.v = self._encode(spill=False)
+            self._allow_spill(False)
         if not self._keep_vcpus_home(may_spill=may_spill):
             return
-        if not self._level("cost", access_cost, "min", slack=True, least=self._all_local()):
+        if not self._level("cost", access_cost):
             return
         if all(self._level(*level) for level in self._levels_below_cost()):
             self._order_homes()
 
-    def _levels_below_cost(self) -> Iterator[tuple[str, Callable[[Variables], Expr], Sense]]:
+    def _levels_below_cost(self) -> Iterator[tuple[str, Callable[[Variables], Expr]]]:
         """Levels 3b and 4, as far as the problem has them."""
         if any(mask is not None for d in self.problem.domains for mask in d.soft_affinity):
-            yield "vcpus_off_soft", vcpus_off_soft, "min"
+            yield "vcpus_off_soft", vcpus_off_soft
         if self.problem.policy.tie_break == "spread":
             fullest, fullness = spread_levels(self.v)
-            yield "spread_max", lambda _: fullest, "min"
-            yield "spread_sum", lambda _: fullness, "min"
+            yield "spread_max", lambda _: fullest
+            yield "spread_sum", lambda _: fullness
         elif self.problem.policy.tie_break == "pack":
-            yield "packed_pages", packed_pages, "max"
+            yield "packed_pages", packed_pages
 
     def _finish(self) -> None:
         """Set the status; a level that was not reached has a bound that needs no search."""
@@ -137,116 +154,127 @@ class _Search:
         reached = {level.name for level in self.answer.levels}
         for name, value in level_values(self.problem, placement).items():
             if name not in reached:
-                self.answer.levels.append(self._unproven(name, value))
+                self.answer.levels.append(_level_of(name, value, self._ideal(name)))
         proven = all(level.status == "optimal" for level in self.answer.levels)
         self.answer.status = "optimal" if proven else "feasible"
 
-    def _unproven(self, name: str, value: int) -> Level:
-        trivial = {
-            "placed_priority": sum(domain.priority for domain in self.problem.domains),
-            "packed_pages": sum(int(host.total_pages.sum()) for host in self.problem.hosts),
-            "cost": self._all_local(),
-        }
-        bound = trivial.get(name, 0)
-        return Level(
-            name=name,
-            value=value,
-            bound=bound,
-            status="optimal" if value == bound else "feasible",
-            sense="max" if name in ("placed_priority", "packed_pages") else "min",
-        )
+    def _ideal(self, name: str) -> int:
+        """A bound of a level that needs no search.
+
+        For the cost, where every access is local; 0 where domains are left out, since
+        others might be left out at equal priority.
+        """
+        if name == "placed_priority":
+            return sum(domain.priority for domain in self.problem.domains)
+        if name == "packed_pages":
+            return sum(int(host.total_pages.sum()) for host in self.problem.hosts)
+        placement = self.answer.placement
+        if name != "cost" or placement is None or placement.unplaced:
+            return 0
+        vcpus = sum(domain.num_vcpus for domain in self.problem.domains)
+        return vcpus * LOCAL_DISTANCE * COST_UNITS
 
     # -- levels ----------------------------------------------------------------
 
     def _keep_vcpus_home(self, *, may_spill: bool) -> bool:
         """Level 2a: 0 where a placement without spill exists, else the least spill."""
-        started = time.monotonic()
-        status, solver = self._solve(None, share=_HOME_SHARE if may_spill else 1.0)
-        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        name, started = "vcpus_off_home", time.monotonic()
+        if self.offer.get(name) == 0:
+            self._report(_level_of(name, 0, 0, started))
+            return True
+        share = _HOME_SHARE if may_spill else 1.0
+        status, solver, _ = self._solve(name, None, share=share)
+        if status in SOLVED:
             self._take(solver)
-            self._report_proven("vcpus_off_home", 0, "min", started)
+            self.offer = {}
+            self._report(_level_of(name, 0, 0, started))
             return True
         if not may_spill:
             self._fail(status)
             return False
-        self.v = self._encode(spill=True)
-        bound = 1 if status == cp_model.INFEASIBLE else 0
-        return self._level("vcpus_off_home", vcpus_off_home, "min", least=bound)
+        self._allow_spill(True)
+        return self._level(name, vcpus_off_home, least=int(status == cp_model.INFEASIBLE))
 
-    def _all_local(self) -> int:
-        """The cost where every access is local: a bound that needs no search.
-
-        0 where domains are left out, since others might be left out at equal priority.
-        """
-        placement = self.answer.placement
-        if placement is None or placement.unplaced:
-            return 0
-        vcpus = sum(domain.num_vcpus for domain in self.problem.domains)
-        return vcpus * LOCAL_DISTANCE * COST_UNITS
-
-    def _level(
-        self,
-        name: str,
-        count: Callable[[Variables], Expr],
-        sense: Sense,
-        *,
-        slack: bool = False,
-        least: int = 0,
-    ) -> bool:
+    def _level(self, name: str, count: Callable[[Variables], Expr], *, least: int = 0) -> bool:
         """Solve one level and freeze it; False where there is no answer at all."""
-        started = time.monotonic()
+        started, sense = time.monotonic(), MOST.get(name, "min")
+        ideal = max(least, self._ideal(name))
+        offered = self.offer.get(name)
+        if offered is not None and offered == ideal:
+            self._report(_level_of(name, offered, ideal, started))
+            self._freeze(name, count, offered)
+            return True
         expression = count(self.v)
         if isinstance(expression, int):
-            self._report_proven(name, expression, sense, started)
+            self._report(_level_of(name, expression, expression, started))
             return True
-        model = self.v.model
         if sense == "min":
-            model.minimize(expression)
+            self.v.model.minimize(expression)
         else:
-            model.maximize(expression)
-        status, solver = self._solve(expression)
-        model.clear_objective()  # type: ignore[no-untyped-call]
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            if status == cp_model.INFEASIBLE and self.hint:
+            self.v.model.maximize(expression)
+        status, solver, seen = self._solve(name, expression)
+        self.v.model.clear_objective()  # type: ignore[no-untyped-call]
+        if status not in SOLVED:
+            if status == cp_model.INFEASIBLE and self.hint and not self.offer:
                 raise ModelError(f"level {name} lost the placement of the level before")
+            if offered is not None:
+                bound = _nearest(sense, ideal, seen if status == cp_model.UNKNOWN else None)
+                # A start may be outside the encoding, which holds cells to a stricter count.
+                if _is_better(sense, offered, bound):
+                    bound = ideal
+                self._report(_level_of(name, offered, bound, started))
             self._fail(status)
             return False
-        self._take(solver)
         value = int(solver.value(expression))
         bound = value
         if status == cp_model.FEASIBLE:
-            found = solver.best_objective_bound
-            up, down = int(-(-found // 1)), int(found // 1)
-            bound = max(least, up) if sense == "min" else down
-        if (bound > value) if sense == "min" else (bound < value):
-            raise ModelError(f"level {name}: the bound {bound} contradicts the value {value}")
-        self._report(
-            Level(
-                name=name,
-                value=value,
-                bound=bound,
-                status="optimal" if bound == value else "feasible",
-                sense=sense,
-                seconds=time.monotonic() - started,
-            )
-        )
-        given_up = int(value * self.problem.cost_slack) if slack else 0
-        if sense == "min":
-            model.add(expression <= value + given_up)
+            bound = _nearest(sense, ideal, solver.best_objective_bound)
+        if offered is not None and _is_better(sense, offered, value):
+            value = offered  # the solver was stopped before it came so far as the start
         else:
-            model.add(expression >= value)
-        self.frozen.append((count, value, 1 if sense == "max" else -1))
+            self._take(solver)
+        if _is_better(sense, value, bound):
+            raise ModelError(f"level {name}: the bound {bound} contradicts the value {value}")
+        self._report(_level_of(name, value, bound, started))
+        self._freeze(name, count, value, expression)
         return True
+
+    def _freeze(
+        self,
+        name: str,
+        count: Callable[[Variables], Expr],
+        value: int,
+        expression: Expr | None = None,
+    ) -> None:
+        """Hold a level at its value, the cost within its slack, in this encoding and the next."""
+        sign = 1 if MOST.get(name) == "max" else -1
+        given_up = int(value * self.problem.cost_slack) if name == "cost" else 0
+        least = sign * value - given_up
+        self.frozen.append((count, sign, least))
+        if expression is not None:
+            self.v.model.add(sign * expression >= least)
+        elif self.encoding is not None:
+            self._hold(self.encoding, count, sign, least)
+        if name in self.offer and sign * self.offer[name] < least:
+            self.offer = {}
+
+    @staticmethod
+    def _hold(v: Variables, count: Callable[[Variables], Expr], sign: int, least: int) -> None:
+        expression = count(v)
+        if not isinstance(expression, int):
+            v.model.add(sign * expression >= least)
 
     def _order_homes(self) -> None:
         """Level 5: the lexicographically first homes, several vnodes a solve."""
         proven = all(level.status == "optimal" for level in self.answer.levels)
+        if not proven or not self.in_order:
+            return
         homes = [
             expression
             for domain in range(len(self.problem.domains))
             for expression in homes_in_order(self.v, domain)
         ]
-        if not proven or not homes or len(homes) > MAX_ORDERED_VNODES:
+        if not homes or len(homes) > MAX_ORDERED_VNODES:
             return
         started = time.monotonic()
         base = sum(host.num_pnodes for host in self.problem.hosts)
@@ -262,9 +290,9 @@ class _Search:
                 number = base * number + digit
             if not isinstance(number, int):
                 self.v.model.minimize(number)
-                status, solver = self._solve(number)
+                status, solver, _ = self._solve("homes_in_order", number)
                 self.v.model.clear_objective()  # type: ignore[no-untyped-call]
-                if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                if status in SOLVED:
                     self._take(solver)
                 if status != cp_model.OPTIMAL:
                     break
@@ -285,86 +313,88 @@ class _Search:
 
     # -- solving ---------------------------------------------------------------
 
-    def _encode(self, *, spill: bool) -> Variables:
-        variables = Variables(self.problem, spill=spill, sizes=self.sizes)
-        add_constraints(variables)
-        for count, value, sign in self.frozen:
-            expression = count(variables)
-            if not isinstance(expression, int):
-                variables.model.add(sign * expression >= sign * value)
-        self.hint = {}
-        return variables
+    @property
+    def v(self) -> Variables:
+        """The encoding, made when it is first needed, with the best so far for a hint."""
+        if self.encoding is None:
+            v = Variables(self.problem, spill=self.spill, sizes=self.sizes)
+            add_constraints(v)
+            break_symmetry(v)
+            for level in self.frozen:
+                self._hold(v, *level)
+            placement = self.answer.placement
+            self.hint = {} if placement is None else hint_of(v, placement)
+            self.encoding = v
+        return self.encoding
+
+    def _allow_spill(self, spill: bool) -> None:
+        if spill != self.spill:
+            self.spill, self.encoding = spill, None
 
     def _solve(
-        self, objective: Expr | None, *, share: float = 1.0
-    ) -> tuple[Any, cp_model.CpSolver]:
-        """Run CP-SAT on the model as it stands, for at most ``share`` of the time left.
-
-        MODEL_INVALID is a defect and raises ModelError with its text.
-        """
+        self, name: str, objective: Expr | None, *, share: float = 1.0
+    ) -> tuple[Any, cp_model.CpSolver, float | None]:
+        """Run CP-SAT on the encoding as it stands; return what it says and the bound it saw."""
         model = self.v.model
-        solver = new_solver(seed=self.limits.seed, workers=self.limits.workers)
-        parameters = solver.parameters
-        if objective is None:
-            parameters.stop_after_first_solution = True
-        if self.limits.time_limit is not None:
-            left = self.limits.time_limit - (time.monotonic() - self.started)
-            parameters.max_time_in_seconds = max(share * left, 0.0)
-            if self.limits.workers == 1:
-                budget = self.limits.time_limit - self.work
-                parameters.max_deterministic_time = max(share * budget, 0.0)
-            if left <= 0 or self.answer.interrupted:
-                return cp_model.UNKNOWN, solver
-        if self.answer.interrupted:
-            return cp_model.UNKNOWN, solver
+        if self.box.is_over():
+            return cp_model.UNKNOWN, cp_model.CpSolver(), None
         model.clear_hints()  # type: ignore[no-untyped-call]
         for index, value in self.hint.items():
             model.add_hint(model.get_int_var_from_proto_index(index), value)
-        status = self._solve_interruptibly(solver)
-        self.work += solver.response_proto.deterministic_time
-        if status == cp_model.MODEL_INVALID:
-            raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
-        return status, solver
 
-    def _solve_interruptibly(self, solver: cp_model.CpSolver) -> Any:
-        """Solve beside the main thread, so that Ctrl-C can stop it and keep the best so far."""
-        outcome: Future[Any] = Future()
+        def describe(value: int | None, bound: float | None) -> str:
+            return self._describe(name, value, bound)
 
-        def run() -> None:
-            try:
-                outcome.set_result(solver.solve(self.v.model))
-            except (RuntimeError, ValueError, TypeError) as error:
-                outcome.set_exception(error)
+        status, solver, watch = self.box.solve(
+            model, describe, share=share, first_will_do=objective is None
+        )
+        return status, solver, watch.bound
 
-        threading.Thread(target=run, name="cp-sat", daemon=True).start()
-        while True:
-            try:
-                return outcome.result()
-            except KeyboardInterrupt:
-                self.answer.interrupted = True
-                solver.stop_search()
+    def _describe(self, name: str, value: int | None, bound: float | None) -> str:
+        """How far a level is, in a line."""
+        best = self.offer.get(name) if value is None else value
+        low = _nearest(MOST.get(name, "min"), self._ideal(name), bound)
+        if self.answer.placement is None and value is None:
+            return f"{name}: no placement yet (bound {low})"
+        placement = self.answer.placement
+        placed = "" if placement is None else f", {len(placement.domains)} placed"
+        if best is None:
+            return f"{name}: bound {low}{placed}"
+        gap = 100 * abs(best - low) / max(1, abs(best))
+        return f"{name}: {best} (bound {low}, gap {gap:.2f} %){placed}"
 
     def _take(self, solver: cp_model.CpSolver) -> None:
         """Keep the solution: the placement so far, and the hint of the next level."""
         self.hint = dict(enumerate(solver.response_proto.solution))
         self.answer.placement = extract_placement(self.v, solver)
 
-    def _report_proven(self, name: str, value: int, sense: Sense, started: float) -> None:
-        seconds = time.monotonic() - started
-        self._report(
-            Level(
-                name=name, value=value, bound=value, status="optimal", sense=sense, seconds=seconds
-            )
-        )
-
     def _report(self, level: Level) -> None:
         self.answer.levels.append(level)
-        elapsed = time.monotonic() - self.started
-        if self.progress is not None and elapsed >= _QUIET_SECONDS:
-            self.progress(
-                f"{level.name}: {level.value} (bound {level.bound}, {level.status}), "
-                f"{elapsed:.1f} s"
-            )
+        self.box.tell(self._describe(level.name, level.value, level.bound))
 
     def _fail(self, status: Any) -> None:
         self.answer.status = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
+
+
+def _level_of(name: str, value: int, bound: int, started: float | None = None) -> Level:
+    """A level with its status."""
+    sense = MOST.get(name, "min")
+    return Level(
+        name=name,
+        value=value,
+        bound=bound,
+        status="optimal" if bound == value else "feasible",
+        sense=sense,
+        seconds=0.0 if started is None else time.monotonic() - started,
+    )
+
+
+def _nearest(sense: Sense, ideal: int, found: float | None) -> int:
+    """The stronger of a bound that needs no search and one that the solver found."""
+    if found is None:
+        return ideal
+    return max(ideal, int(-(-found // 1))) if sense == "min" else min(ideal, int(found // 1))
+
+
+def _is_better(sense: Sense, one: int, other: int) -> bool:
+    return one < other if sense == "min" else one > other

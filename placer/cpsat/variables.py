@@ -92,11 +92,14 @@ class Variables:
         self._has_memory: dict[tuple[int, int, int], list[Literal]] = {}
         self.blocks: dict[tuple[int, int], Any] = {}
         self.granules: dict[tuple[int, int, int], list[Expr]] = {}
+        self.last: dict[tuple[int, int, int], list[Literal]] = {}
+        self.parts_upto: dict[tuple[int, int, int], list[Expr]] = {}
         self.classes: dict[int, list[VcpuClass]] = {}
         self.count: dict[tuple[int, int], Expr] = {}
         self.in_vnode: dict[tuple[int, int, int], Literal] = {}
         self.in_cell: dict[tuple[int, int, int, int], Any] = {}
         self.whole_cores: dict[tuple[int, int, int], Any] = {}
+        self.used_first: dict[tuple[int, int], Literal] = {}
         self._has_vcpus: dict[tuple[int, int, int, int], Literal] = {}
         for item in self.items:
             self._place(item)
@@ -261,6 +264,7 @@ class Variables:
             for higher in range(pnode + 1, num_pnodes):
                 model.add_implication(last[pnode], ~has[higher])
         self.granules[key] = list(dealt)
+        self.last[key] = list(last)
         self._has_memory[key] = list(has)
         self._pages[key] = [
             granules.pages * number - granules.short * final
@@ -271,8 +275,10 @@ class Variables:
             return
         parts: list[Expr] = []
         before: Expr = 0
+        self.parts_upto[key] = []
         for pnode in range(num_pnodes):
             upto = model.new_int_var(0, SPILL_UNITS, "")
+            self.parts_upto[key].append(upto)
             model.add_division_equality(upto, SPILL_UNITS * sum(dealt[: pnode + 1]), count)
             parts.append(upto - before)
             before = upto

@@ -80,7 +80,7 @@ def test_json_is_all_that_stands_on_standard_output(small: Path, tmp_path: Path)
 def test_progress_goes_to_standard_error_unless_quiet(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("placer.cpsat.search._QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("placer.cpsat.timebox.QUIET_SECONDS", 0.0)
     place = ("place", small, "--host", HOST, "--out", tmp_path / "run")
     told = run_placer(*place)
     assert "cost: " in told.err
@@ -282,9 +282,9 @@ TELL_SOLVES = """
 import sys
 from ortools.sat.python import cp_model
 solve = cp_model.CpSolver.solve
-def told(self, model):
+def told(self, model, *others):
     print("solving with" if model.has_objective() else "solving without", file=sys.stderr)
-    return solve(self, model)
+    return solve(self, model, *others)
 cp_model.CpSolver.solve = told
 """
 

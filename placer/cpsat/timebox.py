@@ -1,0 +1,179 @@
+"""One deadline for all that a question solves, a way to stop it, and word of how far it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
+from typing import Any, Final
+
+from ortools.sat.python import cp_model
+
+from placer.answer import Limits, Progress
+from placer.cpsat.variables import new_solver
+from placer.errors import ModelError
+
+QUIET_SECONDS: Final = 1.0
+"""Progress is told of what takes longer, and at most once in so many seconds."""
+
+_WAKE_SECONDS: Final = 0.2
+"""How often the waiting thread looks up to tell progress or to stop the solver."""
+
+SOLVED: Final = (cp_model.OPTIMAL, cp_model.FEASIBLE)
+
+
+class Watch(cp_model.CpSolverSolutionCallback):
+    """What a running solve has reached: written by the solver's threads, read by ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.best: int | None = None
+        self.bound: float | None = None
+
+    def on_solution_callback(self) -> None:
+        """Keep the value of a new solution."""
+        self.best = round(self.objective_value)
+
+    def raise_bound(self, bound: float) -> None:
+        """Keep a new bound."""
+        self.bound = bound
+
+
+class TimeBox:
+    """The time that one question may take, over all its encodings and solves.
+
+    Wall-clock runs from the start of the box. With one worker, and always where ``work`` is
+    given, CP-SAT's deterministic time is limited too (``work`` units, else as many as
+    there are seconds), so that equal runs stop at the same point unless the clock
+    strikes first. A box ``within`` another never outlasts it, and its work counts there.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        progress: Progress | None = None,
+        *,
+        work: float | None = None,
+        within: TimeBox | None = None,
+    ) -> None:
+        self.limits = limits
+        self.progress = progress
+        self.within = within
+        self.interrupted = False
+        self.work_done = 0.0
+        self._started = time.monotonic()
+        self._told = self._started
+        self._most_work = work
+        if work is None and limits.workers == 1:
+            self._most_work = limits.time_limit
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the box was opened."""
+        return time.monotonic() - self._started
+
+    def seconds_left(self) -> float | None:
+        """Return the wall-clock seconds left; None where there is no limit."""
+        most = self.limits.time_limit
+        own = None if most is None else most - self.elapsed
+        return _least(own, None if self.within is None else self.within.seconds_left())
+
+    def work_left(self) -> float | None:
+        """Return the deterministic time left; None where there is no limit."""
+        own = None if self._most_work is None else self._most_work - self.work_done
+        return _least(own, None if self.within is None else self.within.work_left())
+
+    def is_over(self) -> bool:
+        """Return whether the time is up or the user has stopped it."""
+        seconds, work = self.seconds_left(), self.work_left()
+        over = (seconds is not None and seconds <= 0) or (work is not None and work <= 0)
+        return over or self.stopped()
+
+    def stopped(self) -> bool:
+        """Return whether the user has stopped it."""
+        return self.interrupted or (self.within is not None and self.within.stopped())
+
+    def stop(self) -> None:
+        """Note that the user wants no more."""
+        self.interrupted = True
+        if self.within is not None:
+            self.within.stop()
+
+    def tell(self, text: str) -> None:
+        """Say how far it is, with the time; nothing in the first second or twice in one."""
+        now = time.monotonic()
+        if self.progress is not None and now - self._told >= QUIET_SECONDS:
+            self._told = now
+            self.progress(f"{text}, {self.elapsed:.1f} s")
+
+    def solve(
+        self,
+        model: cp_model.CpModel,
+        describe: Any,
+        *,
+        share: float = 1.0,
+        first_will_do: bool = False,
+        fix_hints: bool = False,
+    ) -> tuple[Any, cp_model.CpSolver, Watch]:
+        """Run CP-SAT on ``model`` for at most ``share`` of the time left.
+
+        ``describe(value, bound)`` gives the text of progress. UNKNOWN comes back where no
+        time is left. MODEL_INVALID is a defect and raises ModelError with its text.
+        """
+        solver = new_solver(seed=self.limits.seed, workers=self.limits.workers)
+        watch = Watch()
+        if self.is_over():
+            return cp_model.UNKNOWN, solver, watch
+        parameters = solver.parameters
+        parameters.stop_after_first_solution = first_will_do
+        parameters.fix_variables_to_their_hinted_value = fix_hints
+        seconds, work = self.seconds_left(), self.work_left()
+        if seconds is not None:
+            parameters.max_time_in_seconds = max(share * seconds, 0.0)
+        if work is not None:
+            parameters.max_deterministic_time = max(share * work, 0.0)
+        status = self._solve_interruptibly(solver, model, watch, describe)
+        self._count(float(solver.response_proto.deterministic_time))
+        if status == cp_model.MODEL_INVALID:
+            raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
+        return status, solver, watch
+
+    def _count(self, work: float) -> None:
+        self.work_done += work
+        if self.within is not None:
+            self.within._count(work)
+
+    def _solve_interruptibly(
+        self, solver: cp_model.CpSolver, model: cp_model.CpModel, watch: Watch, describe: Any
+    ) -> Any:
+        """Solve beside this thread, so that Ctrl-C can stop it and keep the best so far.
+
+        This thread alone tells progress.
+        """
+        outcome: Future[Any] = Future()
+        if model.has_objective():
+            solver.best_bound_callback = watch.raise_bound
+
+        def run() -> None:
+            try:
+                outcome.set_result(solver.solve(model, watch))
+            except (RuntimeError, ValueError, TypeError) as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=run, name="cp-sat", daemon=True).start()
+        while True:
+            try:
+                return outcome.result(timeout=_WAKE_SECONDS)
+            except StillRunning:
+                self.tell(describe(watch.best, watch.bound))
+            except KeyboardInterrupt:
+                self.stop()
+            if self.stopped():
+                solver.stop_search()
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
