@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +34,43 @@ def draw_problem(seed: int) -> Problem:
     )
 
 
+def draw_batch(seed: int) -> Problem:
+    """Return the batch number ``seed``: 3 to 10 hosts, 10 to 40 domains, any features.
+
+    Hosts have room for most of it; some batches may leave domains out.
+    """
+    rng = np.random.default_rng((seed, 1))
+    num_hosts = int(rng.integers(3, 11))
+    hosts = tuple(_draw_host(rng, f"h{n}", scale=4) for n in range(num_hosts))
+    if num_hosts > 4:
+        hosts = (*hosts[:-1], replace(hosts[0], name=hosts[-1].name))
+    groups = tuple(
+        Group(name=f"g{n}", keep=keep, over=over)
+        for n, (keep, over) in enumerate(
+            (keep, over) for keep in ("together", "apart") for over in ("hosts", "pnodes")
+        )
+    )
+    domains: list[Domain] = []
+    while len(domains) < int(rng.integers(10, min(40, 5 * num_hosts) + 1)):
+        name = f"vm{len(domains)}"
+        group = groups[rng.integers(4)]
+        mine = (group,) if _chance(rng, 0.2) else ()
+        domain = _draw_domain(rng, name, mine, hosts)
+        if mine:
+            domain = replace(domain, groups=(group.name,))
+        domains.append(domain)
+        if _chance(rng, 0.2):
+            domains.append(replace(domain, name=f"vm{len(domains)}"))
+    used = {name for domain in domains for name in domain.groups}
+    return Problem(
+        hosts=hosts,
+        domains=tuple(domains),
+        groups=tuple(group for group in groups if group.name in used),
+        policy=POLICIES[rng.integers(3)],
+        allow_partial=bool(rng.random() < 0.6),
+    )
+
+
 def _chance(rng: np.random.Generator, share: float) -> bool:
     return bool(rng.random() < share)
 
@@ -45,13 +83,15 @@ def _draw_groups(rng: np.random.Generator) -> tuple[Group, ...]:
     return (Group(name="g", keep=str(keep), over=str(over)),)
 
 
-def _draw_host(rng: np.random.Generator, name: str) -> Host:
+def _draw_host(rng: np.random.Generator, name: str, *, scale: int = 1) -> Host:
     count = int(rng.integers(1, 5))
     threads = int(rng.choice([1, 1, 2]))
-    cpus = [int(n) * threads for n in rng.integers(0, 5, size=count)]
+    cpus = [int(n) * threads * scale for n in rng.integers(0, 5, size=count)]
     if sum(cpus) == 0:
         cpus[0] = 4
-    free = [int(n) * 512 + int(rng.integers(0, 512)) for n in rng.integers(0, 24, size=count)]
+    free = [
+        scale * int(n) * 512 + int(rng.integers(0, 512)) for n in rng.integers(0, 24, size=count)
+    ]
     distances = rng.choice([12, 16, 21, 32], size=(count, count))
     if not _chance(rng, 0.4):
         distances = np.maximum(distances, distances.T)

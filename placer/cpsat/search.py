@@ -55,6 +55,11 @@ def solver_info(limits: Limits) -> SolverInfo:
     )
 
 
+def rank(values: dict[str, int]) -> list[int]:
+    """Return the values of levels, in order, so that the lesser list is the better answer."""
+    return [-value if MOST.get(name) == "max" else value for name, value in values.items()]
+
+
 def search(
     problem: Problem,
     limits: Limits,

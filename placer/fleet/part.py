@@ -1,0 +1,89 @@
+"""A part of a problem: some hosts and some domains, as a problem of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from placer.domain import Domain
+from placer.host import Host
+from placer.placement import PlacedDomain, Placement
+from placer.problem import Problem
+
+
+def may_run_on(domain: Domain, host: Host) -> bool:
+    """Return whether ``host`` is allowed and has the pnodes and pcpus that are named."""
+    if domain.hosts is not None and host.name not in domain.hosts:
+        return False
+    if host.name in domain.forbidden_hosts or int(domain.vnode_pnode.max()) >= host.num_pnodes:
+        return False
+    for memory in domain.memory:
+        if max(memory.interleave_pnodes or (0,)) >= host.num_pnodes:
+            return False
+        if (memory.interleave_width or 1) > host.num_pnodes:
+            return False
+    masks = {mask.text: mask for mask in domain.hard_affinity if mask is not None}
+    return all(mask.resolve(host.pcpu_ids, host.pcpu_pnode) for mask in masks.values())
+
+
+def part_of(
+    problem: Problem, hosts: Sequence[Host], names: Collection[str], *, allow_partial: bool
+) -> Problem:
+    """Return the problem of placing the domains ``names`` on ``hosts``.
+
+    ``hosts`` stand in for those of the problem and may have less free. Every domain
+    may run on one of them at least. Groups are kept among these domains; the domains
+    stay in their order.
+    """
+    here = {host.name for host in hosts}
+    domains = tuple(_named_for(domain, here) for domain in problem.domains if domain.name in names)
+    used = {group for domain in domains for group in domain.groups}
+    return replace(
+        problem,
+        hosts=tuple(hosts),
+        domains=domains,
+        groups=tuple(group for group in problem.groups if group.name in used),
+        allow_partial=allow_partial,
+        cost_slack=problem.cost_slack * 0,
+    )
+
+
+def _named_for(domain: Domain, here: set[str]) -> Domain:
+    """The domain with no host named that is not there."""
+    if domain.hosts is None and not domain.forbidden_hosts:
+        return domain
+    return replace(
+        domain,
+        hosts=None if domain.hosts is None else tuple(n for n in domain.hosts if n in here),
+        forbidden_hosts=tuple(name for name in domain.forbidden_hosts if name in here),
+    )
+
+
+def placement_of(problem: Problem, placed: Iterable[PlacedDomain]) -> Placement:
+    """Return the placement of these domains, in the problem's order; the others are left out."""
+    by_name = {answer.domain: answer for answer in placed}
+    return Placement(
+        domains=tuple(by_name[d.name] for d in problem.domains if d.name in by_name),
+        unplaced=tuple(d.name for d in problem.domains if d.name not in by_name),
+    )
+
+
+def kept_together(problem: Problem) -> list[list[str]]:
+    """Return the domains as units: those that groups keep together are one."""
+    unit_of = {domain.name: domain.name for domain in problem.domains}
+
+    def find(name: str) -> str:
+        while unit_of[name] != name:
+            unit_of[name] = unit_of[unit_of[name]]
+            name = unit_of[name]
+        return name
+
+    together = {group.name for group in problem.groups if group.keep == "together"}
+    first: dict[str, str] = {}
+    for domain in problem.domains:
+        for group in together.intersection(domain.groups):
+            unit_of[find(domain.name)] = find(first.setdefault(group, domain.name))
+    units: dict[str, list[str]] = {}
+    for domain in problem.domains:
+        units.setdefault(find(domain.name), []).append(domain.name)
+    return list(units.values())

@@ -1,0 +1,267 @@
+"""A first placement of many domains with any features: one unit after another, best fit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from placer.answer import Answer, Limits
+from placer.arrays import Ints
+from placer.cost import level_values
+from placer.cpsat.search import rank, search
+from placer.cpsat.timebox import TimeBox
+from placer.domain import Domain
+from placer.fleet.part import kept_together, may_run_on, part_of, placement_of
+from placer.fleet.residual import host_without
+from placer.fleet.seating import seat_shared
+from placer.host import Host
+from placer.placement import PlacedDomain, Placement
+from placer.problem import Problem
+from placer.units import COST_UNITS, LOCAL_DISTANCE
+
+_UNIT_WORK = 1.0
+"""Deterministic time for one unit on one host."""
+
+_COMPARED = 3
+"""Of so many hosts that take a unit with distant accesses the best one is chosen."""
+
+_RESTARTS = 6
+"""How often what found no place is moved to the front and all begins anew."""
+
+
+def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> Placement | None:
+    """Return a valid placement of ``problem``, or None where none was found.
+
+    Domains, or those that groups keep together as one unit, are placed widest and
+    heaviest first, each by a solve of its own on a host as those before left it: on the
+    fullest host that has room for it in one pnode, else on the best of a few. What
+    finds no place goes first in the next attempt. With ``allow_partial`` the best attempt
+    is given, without what fits nowhere; else all are placed or none. ``box`` is the time,
+    where this is one of several steps; an interrupt ends it as the clock does.
+    """
+    box = TimeBox(limits) if box is None else box
+    order = _widest_first(problem)
+    best: Placement | None = None
+    best_rank: list[int] = []
+    for _ in range(1 + _RESTARTS):
+        builder = _Builder(problem, limits, box)
+        left_out = [unit for unit in order if not builder.place(unit)]
+        found = placement_of(problem, builder.placed())
+        if not found.unplaced:
+            return found
+        if problem.allow_partial:
+            found_rank = rank(level_values(problem, found))
+            if best is None or found_rank < best_rank:
+                best, best_rank = found, found_rank
+        if box.is_over():
+            break
+        order = left_out + [unit for unit in order if unit not in left_out]
+    return best
+
+
+def _widest_first(problem: Problem) -> list[list[str]]:
+    """The units by the pnodes that each needs, then by its part of the whole room."""
+    pages = max(int(host.usable_pages.max()) for host in problem.hosts) or 1
+    pcpus = max(int(_pcpus(host).max()) for host in problem.hosts) or 1
+    all_pages = sum(int(host.usable_pages.sum()) for host in problem.hosts) or 1
+    all_pcpus = sum(host.num_pcpus for host in problem.hosts) or 1
+    by_name = {domain.name: domain for domain in problem.domains}
+
+    def size(unit: list[str]) -> tuple[int, float]:
+        domains = [by_name[name] for name in unit]
+        memory = sum(domain.memory_pages + domain.overhead_pages for domain in domains)
+        vcpus = sum(domain.num_vcpus for domain in domains)
+        width = max(-(-memory // pages), -(-vcpus // pcpus))
+        return -width, -max(memory / all_pages, vcpus / all_pcpus)
+
+    return sorted(kept_together(problem), key=size)
+
+
+def _pcpus(host: Host) -> Ints:
+    return np.asarray(np.bincount(host.pcpu_pnode, minlength=host.num_pnodes), dtype=np.int64)
+
+
+class _Builder:
+    """The hosts as they are while domains come to them one after another."""
+
+    def __init__(self, problem: Problem, limits: Limits, box: TimeBox) -> None:
+        self.problem = problem
+        self.limits = limits
+        self.box = box
+        self.by_name = {domain.name: domain for domain in problem.domains}
+        self.placed_on: list[list[PlacedDomain]] = [[] for _ in problem.hosts]
+        self.left: list[Host] = list(problem.hosts)
+        self.pages = np.zeros(len(problem.hosts))
+        self.most_pages = np.zeros(len(problem.hosts))
+        self.vcpus = np.zeros(len(problem.hosts))
+        self.most_vcpus = np.zeros(len(problem.hosts))
+        for number in range(len(problem.hosts)):
+            self._count(number)
+        self.groups = {group.name: group for group in problem.groups}
+
+    def placed(self) -> Iterator[PlacedDomain]:
+        """Yield what is placed, host after host."""
+        for answers in self.placed_on:
+            yield from answers
+
+    def place(self, unit: list[str]) -> bool:
+        """Place all of a unit on one host; where some may be left out, else as much as can be."""
+        if self._place(unit, allow_partial=False):
+            return True
+        if self.problem.allow_partial and len(unit) > 1:
+            self._place(unit, allow_partial=True)
+        return False
+
+    def _place(self, unit: list[str], *, allow_partial: bool) -> bool:
+        domains = [self.by_name[name] for name in unit]
+        seen: set[Hashable] = set()
+        found: list[tuple[list[int], int, list[PlacedDomain]]] = []
+        for number in self._candidates(domains, allow_partial=allow_partial):
+            key = self._key(number, domains)
+            if key in seen:
+                continue
+            if self.box.is_over():
+                break
+            seen.add(key)
+            solved = self._solve(number, domains, allow_partial=allow_partial)
+            if solved is None:
+                continue
+            answer, seated = solved
+            found.append(
+                (rank({level.name: level.value for level in answer.levels}), number, seated)
+            )
+            if _is_all_local(domains, answer) or len(found) == _COMPARED:
+                break
+        if not found:
+            return False
+        _, number, seated = min(found, key=lambda item: item[0])
+        self.placed_on[number] = seated
+        self.left[number] = host_without(self.problem.hosts[number], self.problem, seated)
+        self._count(number)
+        return True
+
+    def _solve(
+        self, number: int, domains: list[Domain], *, allow_partial: bool
+    ) -> tuple[Answer, list[PlacedDomain]] | None:
+        """The answer for a unit on a host as it is, and all that is then placed there."""
+        closed = self._closed_pnodes(number, domains)
+        host = _without_pnodes(self.left[number], closed)
+        names = {domain.name for domain in domains}
+        part = part_of(self.problem, [host], names, allow_partial=allow_partial)
+        box = TimeBox(self.limits, work=_UNIT_WORK, within=self.box)
+        answer = search(part, self.limits, box=box, in_order=False)
+        if answer.placement is None or not answer.placement.domains:
+            return None
+        if any(closed.intersection(new.home.tolist()) for new in answer.placement.domains):
+            return None
+        here = [*self.placed_on[number], *answer.placement.domains]
+        seated = seat_shared(self.problem.hosts[number], self.problem, here)
+        return None if seated is None else (answer, seated)
+
+    # -- which hosts ---------------------------------------------------------------------
+
+    def _count(self, number: int) -> None:
+        """What a host has left, in all and on its roomiest pnode."""
+        host = self.left[number]
+        usable = host.usable_pages
+        self.pages[number], self.most_pages[number] = usable.sum(), usable.max()
+        taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
+        free = ~np.isin(host.pcpu_ids, list(taken))
+        room = np.bincount(host.pcpu_pnode[free], minlength=host.num_pnodes) * float(
+            host.overcommit
+        )
+        for running in host.running:
+            room = room - running.vcpus_on
+        room = np.maximum(room, 0)
+        self.vcpus[number], self.most_vcpus[number] = room.sum(), room.max()
+
+    def _candidates(self, domains: list[Domain], *, allow_partial: bool) -> list[int]:
+        """The hosts that counting leaves: those with room in one pnode, the fullest first."""
+        memory = sum(domain.memory_pages + domain.overhead_pages for domain in domains)
+        vcpus = sum(domain.num_vcpus for domain in domains)
+        least = (self.pages >= memory) & (self.vcpus >= vcpus)
+        if allow_partial:
+            least = np.ones_like(least)
+        fits = [
+            number
+            for number in np.flatnonzero(least).tolist()
+            if all(may_run_on(domain, self.problem.hosts[number]) for domain in domains)
+            and not self._kept_away(number, domains)
+        ]
+        is_spread = self.problem.policy.tie_break == "spread"
+
+        def order(number: int) -> tuple[bool, float, int]:
+            whole = self.most_pages[number] >= memory and self.most_vcpus[number] >= vcpus
+            host = self.problem.hosts[number]
+            room = max(
+                self.pages[number] / max(1, int(host.usable_pages.sum())),
+                self.vcpus[number] / max(1.0, host.num_pcpus * float(host.overcommit)),
+            )
+            return not whole, -room if is_spread or allow_partial else room, number
+
+        return sorted(fits, key=order)
+
+    def _key(self, number: int, domains: list[Domain]) -> Hashable:
+        """Hosts of one key are alike for these domains."""
+        host = self.left[number]
+        arrays = (host.free_pages, host.reserve_pages, host.distances, host.pcpu_pnode)
+        more = (host.pcpu_core, host.free_spans, host.total_pages, host.pcpu_ids)
+        running = tuple(
+            (run.vcpus_on.tobytes(), run.dedicated_pcpus, run.pages.tobytes())
+            for run in host.running
+        )
+        closed = frozenset(self._closed_pnodes(number, domains))
+        figures = tuple(array.tobytes() for array in (*arrays, *more))
+        return figures, running, host.overcommit, host.smt, host.smt_penalty, closed
+
+    def _members(self, domains: Iterable[Domain], over: str) -> dict[str, set[str]]:
+        """For each group that these domains are in and keep apart: the names that it has."""
+        names: dict[str, set[str]] = defaultdict(set)
+        mine = {
+            name
+            for domain in domains
+            for name in domain.groups
+            if self.groups[name].keep == "apart" and self.groups[name].over == over
+        }
+        for domain in self.problem.domains if mine else ():
+            for name in mine.intersection(domain.groups):
+                names[name].add(domain.name)
+        return names
+
+    def _kept_away(self, number: int, domains: list[Domain]) -> bool:
+        """Whether a member of a group kept apart over hosts is there."""
+        apart = self._members(domains, "hosts").values()
+        return any(answer.domain in names for names in apart for answer in self.placed_on[number])
+
+    def _closed_pnodes(self, number: int, domains: list[Domain]) -> set[int]:
+        """The pnodes that are home to members of groups kept apart over pnodes."""
+        apart = self._members(domains, "pnodes").values()
+        return {
+            pnode
+            for names in apart
+            for answer in self.placed_on[number]
+            if answer.domain in names
+            for pnode in answer.home.tolist()
+        }
+
+
+def _is_all_local(domains: list[Domain], answer: Answer) -> bool:
+    """Whether no host could do better, as far as counts of vcpus and cost go."""
+    values = {level.name: level.value for level in answer.levels}
+    least = sum(domain.num_vcpus for domain in domains) * LOCAL_DISTANCE * COST_UNITS
+    off = values["vcpus_off_home"] + values.get("vcpus_off_soft", 0)
+    return off == 0 and values["cost"] <= least
+
+
+def _without_pnodes(host: Host, closed: set[int]) -> Host:
+    """The host with no memory free on some pnodes."""
+    if not closed:
+        return host
+    listed = sorted(closed)
+    free = host.free_pages.copy()
+    free[listed] = 0
+    spans = host.free_spans[~np.isin(host.free_spans[:, 0], listed)]
+    return replace(host, free_pages=free, free_spans=spans)
