@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placer.arrays import Ints
 from placer.host import Host
 
 Mask = frozenset[int] | None
@@ -241,3 +242,22 @@ def _name_shared(
 def _thread(slot: Slot, hard: Mask) -> int:
     """The first thread of the slot that the mask allows."""
     return next(pcpu for pcpu in slot.pcpus if hard is None or pcpu in hard)
+
+
+def seating_order(cells: Cells, num_pnodes: int) -> list[Ints]:
+    """Return by pnode the pcpus in the order in which vcpus without masks take them.
+
+    One thread of every core first, then the next; as ``name_pcpus`` deals them where
+    nothing is dedicated. After the last the first has its turn again.
+    """
+    order = []
+    for pnode in range(num_pnodes):
+        slots = [slot for cell in cells.cells if cell.pnode == pnode for slot in cell.slots]
+        slots.sort(key=lambda slot: slot.pcpus[0])
+        threads: dict[int, int] = {}
+        ranked = []
+        for slot in slots:
+            threads[slot.core] = threads.get(slot.core, -1) + 1
+            ranked.append((threads[slot.core], slot.pcpus[0]))
+        order.append(np.array([pcpu for _, pcpu in sorted(ranked)], dtype=np.int64))
+    return order

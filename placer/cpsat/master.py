@@ -1,0 +1,99 @@
+"""The relaxed master of column generation: which host carries which configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from ortools.linear_solver import pywraplp
+
+from placer.arrays import Ints
+from placer.errors import ModelError
+from placer.units import COST_UNITS
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Duals:
+    """The prices of a relaxed master, in cost units.
+
+    ``cover[c]`` is what one more domain of class c costs, ``hosts[t]`` what one more host
+    of type t would save, ``priority`` what a unit of priority costs.
+    """
+
+    cover: Floats
+    hosts: Floats
+    priority: float
+
+
+class RelaxedMaster:
+    """The linear relaxation over columns, solved again as columns come.
+
+    Least cost such that the domains carried have a priority of ``keep`` in all; of
+    class c at most ``counts[c]``, of type t at most ``hosts[t]`` columns.
+    """
+
+    def __init__(self, counts: Ints, priorities: Ints, hosts: list[int], keep: int) -> None:
+        self.solver = pywraplp.Solver.CreateSolver("GLOP")
+        solver = self.solver
+        self.objective = solver.Objective()
+        self.objective.SetMinimization()
+        self.cover = [solver.Constraint(0.0, solver.infinity()) for _ in counts]
+        self.of_type = [solver.Constraint(-solver.infinity(), float(number)) for number in hosts]
+        self.keep = solver.Constraint(float(keep), solver.infinity())
+        for number, count in enumerate(counts.tolist()):
+            wanted = solver.NumVar(0.0, float(count), "")
+            self.cover[number].SetCoefficient(wanted, -1.0)
+            self.keep.SetCoefficient(wanted, float(priorities[number]))
+        self.columns: list[pywraplp.Variable] = []
+        self.lacking: list[pywraplp.Variable] = []
+
+    def allow_lack(self, penalties: Floats) -> None:
+        """Let each class be uncovered at a penalty in cost units, so that there is an answer."""
+        for number, penalty in enumerate(penalties.tolist()):
+            lack = self.solver.NumVar(0.0, self.solver.infinity(), "")
+            self.cover[number].SetCoefficient(lack, 1.0)
+            self.objective.SetCoefficient(lack, penalty / COST_UNITS)
+            self.lacking.append(lack)
+
+    def add(self, host_type: int, shapes: Ints, amounts: Ints, cost: int) -> None:
+        """Add a column: ``amounts`` of the classes ``shapes`` on a host of the type."""
+        column = self.solver.NumVar(0.0, self.solver.infinity(), "")
+        for shape, amount in zip(shapes.tolist(), amounts.tolist(), strict=True):
+            self.cover[shape].SetCoefficient(column, float(amount))
+        self.of_type[host_type].SetCoefficient(column, 1.0)
+        self.objective.SetCoefficient(column, cost / COST_UNITS)
+        self.columns.append(column)
+
+    def solve(self) -> tuple[float, Duals]:
+        """Return the value in cost units and the duals; ModelError where there is none."""
+        status = self.solver.Solve()
+        if status not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
+            raise ModelError(f"the relaxed master has no answer, status {status}")
+        duals = Duals(
+            cover=np.maximum([row.dual_value() * COST_UNITS for row in self.cover], 0.0),
+            hosts=np.maximum([-row.dual_value() * COST_UNITS for row in self.of_type], 0.0),
+            priority=max(self.keep.dual_value() * COST_UNITS, 0.0),
+        )
+        return self.objective.Value() * COST_UNITS, duals
+
+    def amounts(self) -> Floats:
+        """Return how often each column is used in the answer."""
+        return np.array([column.solution_value() for column in self.columns])
+
+    def lack(self) -> float:
+        """Return how many domains are uncovered in the answer."""
+        return float(sum(lack.solution_value() for lack in self.lacking))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Column:
+    """What one host of a type may carry: pieces (class, pattern), amounts by class, cost."""
+
+    host_type: int
+    pieces: tuple[tuple[int, int], ...]
+    shapes: Ints
+    amounts: Ints
+    cost: int

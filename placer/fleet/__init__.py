@@ -1,0 +1,1 @@
+"""Many hosts by many domains: classes, patterns, columns, neighbourhoods."""

@@ -1,0 +1,228 @@
+"""Column generation: the linear relaxation over host configurations, and what it proves.
+
+A column is what one host of a type carries. At any prices ``w`` of the classes and ``r`` of
+priority, ``r * keep + sum n_c * min(0, w_c - r * priority_c) - sum H_t * u_t(w)`` is a bound of
+the cost of every placement whose priority is at least ``keep``, where ``u_t(w)`` is the most
+that a host of type t can carry worth of, less its cost (Lagrange).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.arrays import Ints
+from placer.cpsat.master import Column, Duals, RelaxedMaster
+from placer.fleet.plan import Fleet, Plan, column_of
+from placer.fleet.pricing import Filling, Pricer
+
+Floats = npt.NDArray[np.float64]
+
+_SMOOTHING = 0.5
+"""How far the prices used stay at those of the best bound."""
+
+_FINE = 64
+"""Proofs count in this part of a cost unit, so that rounding of prices loses nothing."""
+
+_NEW_COLUMNS = 6
+"""How many columns of a type a round adds at most."""
+
+
+@dataclass
+class ColumnPool:
+    """The columns so far, the bound, and the prices that gave it."""
+
+    columns: list[Column] = field(default_factory=list)
+    tight: list[bool] = field(default_factory=list)
+    bound: int = 0
+    relaxed_value: float = float("inf")
+    amounts: Floats = field(default_factory=lambda: np.zeros(0))
+    duals: Duals | None = None
+    rounds: int = 0
+    seen: set[tuple[int, bytes]] = field(default_factory=set)
+
+
+class Generator:
+    """Column generation for one fleet, for placements whose priority is ``keep`` at least.
+
+    With ``penalties`` a domain of class c may be left out at that price instead; then
+    nothing is proven.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        keep: int,
+        *,
+        seed: int,
+        workers: int,
+        bound: int = 0,
+        penalties: Floats | None = None,
+    ) -> None:
+        self.fleet = fleet
+        self.keep = keep
+        self.workers = workers
+        self.pricers = [Pricer(fleet, host_type) for host_type in fleet.types]
+        self.hosts = [host_type.count for host_type in fleet.types]
+        self.rng = np.random.default_rng(seed)
+        self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep)
+        self.proves = penalties is None
+        if penalties is not None:
+            self.master.allow_lack(penalties)
+        self.pool = ColumnPool(bound=bound)
+        self._best: Floats | None = None
+
+    def add_plan(self, plan: Plan) -> None:
+        """Add what the hosts of a plan carry as columns."""
+        for host, pieces in enumerate(plan.pieces):
+            if pieces:
+                column = column_of(self.fleet, int(self.fleet.type_of[host]), pieces)
+                self._add(column, is_tight=True)
+
+    def run(
+        self,
+        deadline: float,
+        *,
+        gap: float = 1e-5,
+        tell: Callable[[], None] | None = None,
+    ) -> ColumnPool:
+        """Add columns until the bound meets the relaxation or time is over."""
+        exact = False
+        work = 2.0
+        while time.monotonic() < deadline:
+            self.pool.relaxed_value, duals = self.master.solve()
+            self.pool.duals = duals
+            self.pool.rounds += 1
+            if self.pool.relaxed_value - self.pool.bound <= gap * self.pool.relaxed_value:
+                break
+            prices = self._smooth(duals) if exact else duals.cover
+            added = 0 if exact else self._price_quickly(duals, duals.cover)
+            if added == 0 and not self.proves:
+                break
+            if added == 0:
+                added, proven = self._price_exactly(duals, prices, work, deadline)
+                if added == 0 and not proven:
+                    work *= 2
+                exact = added == 0
+            else:
+                exact = False
+            if tell is not None:
+                tell()
+        self.pool.relaxed_value, self.pool.duals = self.master.solve()
+        self.pool.amounts = self.master.amounts()
+        return self.pool
+
+    def _smooth(self, duals: Duals) -> Floats:
+        if self._best is None:
+            return duals.cover
+        return _SMOOTHING * self._best + (1 - _SMOOTHING) * duals.cover
+
+    def _price_quickly(self, duals: Duals, cover: Floats) -> int:
+        worth = np.floor(cover).astype(np.int64)
+        added = 0
+        for pricer in self.pricers:
+            number = pricer.host_type.number
+            limit = duals.hosts[number]
+            prices = pricer.guess_prices(float(limit))
+            fillings = pricer.fill(pricer.gains(worth), self.rng, prices)
+            good = [f for f in fillings if f.gain > limit + 1e-6 * max(limit, 1e6)]
+            for filling in good[:_NEW_COLUMNS]:
+                added += self._add_filling(pricer, filling)
+        return added
+
+    def _price_exactly(
+        self, duals: Duals, cover: Floats, work: float, deadline: float
+    ) -> tuple[int, bool]:
+        """Price every type by CP-SAT; return how many columns came, and whether all is proven."""
+        worth = np.floor(_FINE * cover).astype(np.int64)
+
+        def solve(pricer: Pricer) -> tuple[Filling | None, int | None]:
+            gain = pricer.gains(worth, _FINE)
+            among = pricer.cheapest(gain, len(gain))
+            if not len(among):
+                return None, 0
+            return pricer.solve(
+                gain,
+                among=among,
+                relaxed=True,
+                work=work,
+                seconds=max(0.0, deadline - time.monotonic()),
+                gap=int(1e-8 * _FINE * self.pool.relaxed_value / sum(self.hosts)),
+            )
+
+        with ThreadPoolExecutor(self.workers) as threads:
+            found = list(threads.map(solve, self.pricers))
+        added = 0
+        proven = True
+        slack = 0
+        for pricer, (filling, bound_of_type) in zip(self.pricers, found, strict=True):
+            number = pricer.host_type.number
+            proven = proven and bound_of_type is not None
+            if bound_of_type is None:
+                most = _fractional(pricer, pricer.gains(worth, _FINE))
+            else:
+                most = max(0, bound_of_type, self._beyond(pricer, worth))
+            slack += self.hosts[number] * most
+            if filling is not None:
+                real = float(pricer.gains(np.floor(duals.cover).astype(np.int64)) @ filling.chosen)
+                if real > duals.hosts[number] + 1e-6 * max(duals.hosts[number], 1e6):
+                    added += self._add_filling(pricer, filling)
+        unit = int(_FINE * duals.priority)
+        bound = unit * self.keep - slack
+        bound += int(
+            (self.fleet.counts * np.minimum(0, worth - unit * self.fleet.priorities)).sum()
+        )
+        if self.keep >= int(self.fleet.counts @ self.fleet.priorities):
+            bound = max(bound, int(self.fleet.counts @ worth) - slack)
+        bound = -(-bound // _FINE)
+        if self.proves and bound > self.pool.bound:
+            self.pool.bound = bound
+            self._best = cover.copy()
+        return added, proven
+
+    def _beyond(self, pricer: Pricer, worth: Ints) -> int:
+        """A bound that patterns which were not listed may force; 0 where they are worth nothing."""
+        if any(worth[c] > _FINE * cost for c, cost in pricer.missing_cost.items()):
+            return _fractional(pricer, pricer.gains(worth, _FINE))
+        return 0
+
+    def _add_filling(self, pricer: Pricer, filling: Filling) -> bool:
+        column = pricer.column(filling)
+        return self._add(column, is_tight=pricer.is_tight(filling))
+
+    def _add(self, column: Column, *, is_tight: bool) -> bool:
+        amounts = np.zeros(len(self.fleet.classes), dtype=np.int64)
+        amounts[column.shapes] = column.amounts
+        key = (column.host_type, amounts.tobytes() + f"{column.cost} {is_tight}".encode())
+        if key in self.pool.seen:
+            return False
+        self.pool.seen.add(key)
+        self.pool.columns.append(column)
+        self.pool.tight.append(is_tight)
+        self.master.add(column.host_type, column.shapes, column.amounts, column.cost)
+        return True
+
+
+def _fractional(pricer: Pricer, gain: Ints) -> int:
+    """A weak bound of what a host can carry: all of the scarcest resource at the best rate."""
+    useful = np.flatnonzero(gain > 0)
+    if not len(useful):
+        return 0
+    least: int | None = None
+    num_pnodes = pricer.host_type.num_pnodes
+    for rows in (range(num_pnodes), range(num_pnodes, pricer.use.shape[1])):
+        columns = list(rows)
+        use = pricer.use[useful][:, columns].sum(axis=1)
+        if (use <= 0).any():
+            continue
+        rate = (gain[useful] / use).max()
+        value = int(np.ceil(rate * int(pricer.capacity[columns].sum()))) + 1
+        least = value if least is None else min(least, value)
+    if least is None:
+        return int((gain[useful] * pricer.most[useful]).sum())
+    return least

@@ -1,0 +1,234 @@
+"""The fleet engine: best fit, column generation, rounding, large neighbourhoods, with a bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from placer.answer import Answer, Limits, Progress
+from placer.cpsat.master import Duals
+from placer.fleet.best_fit import fill_best
+from placer.fleet.columns import ColumnPool, Generator
+from placer.fleet.dive import Dive, lack_penalties
+from placer.fleet.expand import expand
+from placer.fleet.plan import Fleet, Plan
+from placer.fleet.pricing import Floats
+from placer.fleet.repack import Repacker
+from placer.fleet.shapes import list_shapes
+from placer.problem import Problem
+from placer.result import Level
+from placer.units import COST_UNITS, LOCAL_DISTANCE
+
+_RELAXED_GAP = 1e-7
+"""Column generation ends where relaxation and bound are as near as this."""
+
+_COLUMN_SHARE = 0.5
+"""Of the time left, how much column generation may take."""
+
+_DIVE_SHARE = 0.5
+"""Of the time left, how much one dive may take."""
+
+_DIVES = 6
+"""How many dives are tried before neighbourhoods."""
+
+_IDLE = 400
+"""Without a time limit, how many neighbourhoods in a row may bring nothing."""
+
+_QUIET_SECONDS = 1.0
+
+
+def place_fleet(
+    problem: Problem, limits: Limits, progress: Progress | None = None
+) -> Answer | None:
+    """Place a fleet of plain domains; None where the problem asks for more than that.
+
+    Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
+    """
+    if not is_fleet(problem):
+        return None
+    shapes = list_shapes(problem)
+    if shapes.odd:
+        return None
+    return _Engine(problem, Fleet.of(problem, shapes), limits, progress).run()
+
+
+def is_fleet(problem: Problem) -> bool:
+    """Return whether the levels of a problem are those that the fleet engine knows."""
+    if problem.policy.tie_break != "none":
+        return False
+    if any(host.smt == "penalty" and host.smt_penalty for host in problem.hosts):
+        return False
+    return not problem.groups
+
+
+@dataclass
+class _Clock:
+    started: float
+    limit: float | None
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def deadline(self, share: float = 1.0) -> float:
+        """When ``share`` of the time left is over; far away where there is no limit."""
+        if self.limit is None:
+            return self.started + 1e9
+        left = max(0.0, self.limit - self.elapsed)
+        return time.monotonic() + share * left
+
+
+class _Engine:
+    def __init__(
+        self, problem: Problem, fleet: Fleet, limits: Limits, progress: Progress | None
+    ) -> None:
+        self.problem = problem
+        self.fleet = fleet
+        self.limits = limits
+        self.progress = progress
+        self.clock = _Clock(time.monotonic(), limits.time_limit)
+        self.told = 0.0
+        self.plan = Plan(fleet)
+        self.pool = ColumnPool()
+        self.interrupted = False
+
+    def run(self) -> Answer:
+        """Give the best plan that the time allows, also where Ctrl-C ends it."""
+        fill_best(self.plan)
+        self._tell()
+        try:
+            self._improve()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return self._answer()
+
+    def _improve(self) -> None:
+        if self.plan.missing.any():
+            self._place_more()
+        self._prove()
+        self._dive(self.generator, _DIVES)
+        if self._is_enough(self.plan):
+            return
+        self._repack(self.pool.duals, self.clock.deadline(), self._is_enough)
+        if self.plan.priority > self.generator.keep:
+            self._prove()
+
+    def _place_more(self) -> None:
+        """Where best fit leaves domains out: place as many as can be, whatever it costs."""
+        generator = self._generator(penalties=lack_penalties(self.fleet))
+        generator.add_plan(self.plan)
+        self.pool = generator.run(self.clock.deadline(0.2), tell=self._tell)
+        self.generator = generator
+        self._dive(generator, _DIVES)
+        if self.plan.missing.any():
+            self._repack(None, self.clock.deadline(0.3), lambda plan: not plan.missing.any())
+        self.pool = ColumnPool()
+
+    def _generator(self, penalties: Floats | None = None) -> Generator:
+        everything = int(self.fleet.counts @ self.fleet.priorities)
+        return Generator(
+            self.fleet,
+            self.plan.priority if penalties is None else everything,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            bound=self._local_bound() if penalties is None else 0,
+            penalties=penalties,
+        )
+
+    def _local_bound(self) -> int:
+        """Every domain on its best host alone; 0 where it depends on which are left out."""
+        if self.plan.missing.any():
+            return 0
+        return int(self.fleet.least_cost @ self.fleet.counts)
+
+    def _prove(self) -> None:
+        self.generator = self._generator()
+        self.generator.add_plan(self.plan)
+        self.pool = self.generator.run(
+            self.clock.deadline(_COLUMN_SHARE), gap=_RELAXED_GAP, tell=self._tell
+        )
+        self._tell()
+
+    def _dive(self, generator: Generator, most: int) -> None:
+        """Dive from the relaxation, each time a little differently, until one is good enough."""
+        for number in range(most):
+            if time.monotonic() >= self.clock.deadline() or self._is_enough(self.plan):
+                return
+            rng = np.random.default_rng([self.limits.seed, number])
+            dive = Dive(self.fleet, generator.pricers, self.pool, rng)
+            plan = dive.run(self.clock.deadline(_DIVE_SHARE))
+            if plan.rank < self.plan.rank:
+                self.plan = plan
+            self._tell()
+
+    def _is_enough(self, plan: Plan) -> bool:
+        """Whether nothing is left to gain: all are placed, at the bound."""
+        return not plan.missing.any() and plan.cost <= self._bound()
+
+    def _repack(
+        self, duals: Duals | None, deadline: float, is_enough: Callable[[Plan], bool]
+    ) -> None:
+        packer = Repacker(
+            self.plan,
+            self.generator.pricers,
+            duals,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+        )
+        idle = None if self.limits.time_limit is not None else _IDLE
+        packer.run(deadline, is_enough, self._tell, idle=idle)
+
+    def _answer(self) -> Answer:
+        answer = Answer(status="feasible", interrupted=self.interrupted)
+        missing = int(self.plan.missing.sum())
+        if missing and not self.problem.allow_partial:
+            answer.status = "unknown"
+            return answer
+        answer.placement = expand(self.problem, self.plan)
+        if self.problem.allow_partial:
+            total = int(self.fleet.counts @ self.fleet.priorities)
+            answer.levels.append(_level("placed_priority", self.plan.priority, total, "max"))
+        answer.levels.append(_level("vcpus_off_home", 0, 0))
+        answer.levels.append(_level("cost", self.plan.cost, self._bound()))
+        if all(level.status == "optimal" for level in answer.levels):
+            answer.status = "optimal"
+        return answer
+
+    def _bound(self) -> int:
+        """The best bound of the cost; that of column generation where it is for this priority."""
+        bound = self._local_bound()
+        if self.pool.bound and self.generator.keep <= self.plan.priority:
+            bound = max(bound, self.pool.bound)
+        grain = self.fleet.cost_grain
+        return -(-bound // grain) * grain
+
+    def _tell(self) -> None:
+        elapsed = self.clock.elapsed
+        if self.progress is None or elapsed < _QUIET_SECONDS or elapsed - self.told < 1.0:
+            return
+        self.told = elapsed
+        bound = self.pool.bound
+        vcpus = sum(
+            int(placed) * shape.num_vcpus
+            for placed, shape in zip(self.plan.placed, self.fleet.classes, strict=True)
+        )
+        least = LOCAL_DISTANCE * COST_UNITS * vcpus
+        bound = bound or least
+        gap = 100 * (self.plan.cost - bound) / max(1, self.plan.cost)
+        self.progress(
+            f"placed {int(self.plan.placed.sum())} of {int(self.fleet.counts.sum())}, "
+            f"cost {self.plan.cost}, bound {bound}, gap {gap:.3f} %, {elapsed:.1f} s"
+        )
+
+
+def _level(name: str, value: int, bound: int, sense: str = "min") -> Level:
+    return Level(
+        name=name,
+        value=value,
+        bound=bound,
+        status="optimal" if value == bound else "feasible",
+        sense="max" if sense == "max" else "min",
+    )
