@@ -161,6 +161,26 @@ def vcpus_off_home(domain: Domain, placed: PlacedDomain) -> int:
     return int((placed.home[placed.vcpu_to_vnode] != placed.vcpu_to_pnode).sum())
 
 
+def pages_moved(placed: PlacedDomain, before: PlacedDomain) -> int:
+    """Return O3a for one running domain: its pages that are no longer where they were.
+
+    All of them on another host; on the same one those that its vnodes have fewer of on
+    a pnode. Vcpus count for nothing.
+    """
+    if placed.host != before.host:
+        return int(before.pages.sum())
+    return int(np.maximum(before.pages - placed.pages, 0).sum())
+
+
+def total_pages_moved(problem: Problem, placement: Placement) -> int:
+    """Return O3a: the pages of running domains that are no longer where they were."""
+    return sum(
+        pages_moved(placed, problem.running_now[placed.domain])
+        for placed in placement.domains
+        if placed.domain in problem.running_now
+    )
+
+
 def vcpus_off_soft(domain: Domain, placed: PlacedDomain, host: Host) -> int:
     """Return O3b for one domain: vcpus on a pnode where their soft mask has no pcpu."""
     off = 0
@@ -244,8 +264,9 @@ def level_values(problem: Problem, placement: Placement) -> dict[str, int]:
     """Return the value of every level that the problem has, in order, by name.
 
     ``placed_priority`` only where domains may be left out, ``auto_vnodes`` (C4) where
-    a domain leaves its vnodes to the solver, ``vcpus_off_soft`` only where a soft
-    affinity is given, ``spread_max`` and ``spread_sum`` or ``packed_pages`` by the policy.
+    a domain leaves its vnodes to the solver, ``pages_moved`` only where domains run that
+    may be moved, ``vcpus_off_soft`` only where a soft affinity is given, ``spread_max`` and
+    ``spread_sum`` or ``packed_pages`` by the policy.
     """
     triples = list(each_placed(problem, placement))
     values: dict[str, int] = {}
@@ -257,6 +278,8 @@ def level_values(problem: Problem, placement: Placement) -> dict[str, int]:
         )
     values["vcpus_off_home"] = sum(vcpus_off_home(domain, placed) for domain, placed, _ in triples)
     values["cost"] = total_cost(problem, placement)
+    if problem.current:
+        values["pages_moved"] = total_pages_moved(problem, placement)
     if any(soft is not None for domain in problem.domains for soft in domain.soft_affinity):
         values["vcpus_off_soft"] = sum(vcpus_off_soft(*triple) for triple in triples)
     if problem.policy.tie_break == "spread":

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
+from placer.arrays import ABSENT
 from placer.domain import Domain
 from placer.errors import Fault, InputError
+from placer.frames import DomainFrames
 from placer.host import Host
+from placer.placement import PlacedDomain
 from placer.policy import DISTANCE, Policy
 
 
@@ -28,11 +33,30 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where a domain runs now that may be moved, and the machine frames that it holds.
+
+    ``frames`` is None where they are not known.
+    """
+
+    placed: PlacedDomain
+    frames: DomainFrames | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """All that is given. Domains are named, and the answer refers to them by name.
 
     ``cost_slack`` is a fraction (0.05 for 5 %): how much of the least cost the
-    levels below may give up. Raises InputError with every fault at once.
+    levels below may give up.
+
+    ``current`` says where those of ``domains`` are that run now and may be moved. They keep
+    their vnodes and their vcpu map (`as_running` fixes both) and are never left out. What
+    they hold counts as free: their pages are in the hosts' ``free_pages`` and they are in
+    no host's ``running``. ``max_moves`` is the most of them that may be moved and
+    ``max_moved_pages`` the most of their pages; None for any number (C7).
+
+    Raises InputError with every fault at once.
     """
 
     hosts: tuple[Host, ...]
@@ -41,6 +65,9 @@ class Problem:
     policy: Policy = DISTANCE
     allow_partial: bool = False
     cost_slack: Fraction = Fraction(0)
+    current: tuple[Running, ...] = ()
+    max_moves: int | None = None
+    max_moved_pages: int | None = None
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -56,6 +83,32 @@ class Problem:
     def domain_index(self) -> dict[str, int]:
         """Position of every domain by its name."""
         return {domain.name: index for index, domain in enumerate(self.domains)}
+
+    @cached_property
+    def running_now(self) -> dict[str, PlacedDomain]:
+        """Where each domain of ``current`` is, by its name."""
+        return {running.placed.domain: running.placed for running in self.current}
+
+
+def as_running(domain: Domain, placed: PlacedDomain) -> Domain:
+    """Return ``domain`` as it runs in ``placed``: its vnodes and its vcpu map are given.
+
+    With ``vnodes = "auto"`` the vnodes that were chosen take the place of the one; nothing
+    changes them while it runs, nor when it is started again as it was.
+    """
+    if domain.auto_vnodes:
+        count = placed.num_vnodes
+        domain = replace(
+            domain,
+            auto_vnodes=False,
+            vnode_pages=placed.vnode_pages,
+            distances=ABSENT,
+            vnode_pnode=ABSENT,
+            memory=domain.memory * count,
+            page_order=np.full(count, domain.page_order[0]),
+            access=None,
+        )
+    return replace(domain, vcpu_to_vnode=placed.vcpu_to_vnode, vcpu_bounds=None)
 
 
 def _faults(problem: Problem) -> list[Fault]:
@@ -98,6 +151,72 @@ def _faults(problem: Problem) -> list[Fault]:
         found.extend(_interleave_faults(domain, where, most_pnodes))
         found.extend(_access_faults(domain, where))
         found.extend(_affinity_faults(problem, domain, where))
+    found.extend(_running_faults(problem))
+    return found
+
+
+def _running_faults(problem: Problem) -> list[Fault]:
+    """What is wrong with the domains that run now, and with the limits on their moves."""
+    found = []
+
+    def fault(name: str, what: str, expected: str) -> None:
+        found.append(Fault(source="problem", field=name, found=what, expected=expected))
+
+    domains = {domain.name: domain for domain in problem.domains}
+    hosts = {host.name: host for host in problem.hosts}
+    for name, count in Counter(running.placed.domain for running in problem.current).items():
+        if count > 1:
+            fault("current", f"{count} places of {name!r}", "one for each domain that runs")
+    for running in problem.current:
+        placed, frames = running.placed, running.frames
+        where = f"current {placed.domain}"
+        domain, host = domains.get(placed.domain), hosts.get(placed.host)
+        if domain is None:
+            fault(where, "no domain of that name", "a domain of the problem")
+            continue
+        if host is None:
+            fault(where, f"host {placed.host!r}", "the name of a host")
+            continue
+        for what, expected in _misfits(domain, placed, host):
+            fault(where, what, expected)
+        if frames is not None and (frames.domain, frames.host) != (placed.domain, placed.host):
+            fault(where, f"frames of {frames.domain} on {frames.host}", "the domain's own frames")
+    for field, limit in (
+        ("max_moves", problem.max_moves),
+        ("max_moved_pages", problem.max_moved_pages),
+    ):
+        if limit is not None and limit < 0:
+            fault(field, str(limit), "0 or more")
+    return found
+
+
+def _misfits(domain: Domain, placed: PlacedDomain, host: Host) -> list[tuple[str, str]]:
+    """(found, expected) for each figure of a running domain that is not that of its domain."""
+    if domain.auto_vnodes:
+        return [("vnodes = 'auto'", "the vnodes that it runs with")]
+    found = []
+    vnodes, pnodes = domain.num_vnodes, host.num_pnodes
+    if not np.array_equal(placed.vnode_pages, domain.vnode_pages):
+        found.append((f"vnodes of {placed.vnode_pages.tolist()} pages", "those of the domain"))
+    if domain.vcpu_to_vnode is None or not np.array_equal(
+        placed.vcpu_to_vnode, domain.vcpu_to_vnode
+    ):
+        found.append(("another vcpu map", "the map of the domain, given"))
+    if placed.pages.shape != (vnodes, pnodes) or len(placed.home) != vnodes:
+        found.append((f"pages of shape {placed.pages.shape}", f"{(vnodes, pnodes)}"))
+    elif (placed.pages < 0).any() or (placed.pages.sum(axis=1) != domain.vnode_pages).any():
+        found.append(("pages that are not those of its vnodes", "each page once"))
+    for name, numbers, most in (
+        ("home", placed.home, pnodes),
+        ("vcpu_to_pnode", placed.vcpu_to_pnode, pnodes),
+    ):
+        if ((numbers < 0) | (numbers >= most)).any():
+            found.append((f"{name} out of range", f"0 to {most - 1}"))
+    for name in ("vcpu_to_pnode", "vcpu_to_pcpu"):
+        if len(getattr(placed, name)) != domain.num_vcpus:
+            found.append((f"{name} with another length", f"{domain.num_vcpus}"))
+    if not set(placed.vcpu_to_pcpu.tolist()) <= set(host.pcpu_ids.tolist()):
+        found.append(("a pcpu that is not there", f"pcpus of {host.name}"))
     return found
 
 

@@ -196,6 +196,51 @@ def _smt_penalty(v: Variables) -> Expr:
     return total(cost)
 
 
+def pages_moved(v: Variables) -> Expr:
+    """O3a: the pages of running domains that are no longer where they were."""
+    return total(pages for _, pages in moved_by_domain(v))
+
+
+def moved_by_domain(v: Variables) -> list[tuple[Item, Expr]]:
+    """Each running domain with the pages that it moves, counted as O3a counts them.
+
+    An upper bound of them, which is exact where it is held down.
+    """
+    found = []
+    for item in v.items:
+        before = v.problem.running_now.get(item.domain.name)
+        if before is None:
+            continue
+        lost: list[Expr] = [item.domain.memory_pages]
+        for site in v.sites_of(item):
+            if site.host.name != before.host:
+                continue
+            lost.append(-item.domain.memory_pages * v.item_on(item, site.number))
+            for vnode in range(item.num_vnodes):
+                lost.append(_pages_gone(v, item, vnode, site, before.pages[vnode].tolist()))
+        found.append((item, total(lost)))
+    return found
+
+
+def _pages_gone(v: Variables, item: Item, vnode: int, site: Site, before: list[int]) -> Expr:
+    """What a vnode no longer has, pnode by pnode of the host where it was, if it is there."""
+    here = v.item_on(item, site.number)
+    pages = v.pages(item, vnode, site)
+    if item.domain.memory[vnode].policy == "strict":
+        homes = v.home(item, vnode, site)
+        stayed = total(-pages * home for pages, home in zip(before, homes, strict=True))
+        return total([sum(before) * here, stayed])
+    gone: list[Expr] = []
+    for now, number in zip(pages, before, strict=True):
+        if number and not isinstance(now, int):
+            less = v.model.new_int_var(0, number, "")
+            v.model.add(less >= number * here - now)
+            gone.append(less)
+        elif number:
+            gone.append(max(0, number - now) * here)
+    return total(gone)
+
+
 def vcpus_off_soft(v: Variables) -> Expr:
     """O3b: vcpus on a pnode that has no pcpu of their soft mask."""
     off: list[Expr] = []

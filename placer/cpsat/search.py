@@ -20,6 +20,7 @@ from placer.cpsat.objective import (
     chosen_vnodes,
     homes_in_order,
     packed_pages,
+    pages_moved,
     placed_priority,
     spread_levels,
     vcpus_off_home,
@@ -141,7 +142,9 @@ class _Search:
             self._order_homes()
 
     def _levels_below_cost(self) -> Iterator[tuple[str, Callable[[Variables], Expr]]]:
-        """Levels 3b and 4, as far as the problem has them."""
+        """Levels 3 and 4, as far as the problem has them."""
+        if self.problem.current:
+            yield "pages_moved", pages_moved
         if any(mask is not None for d in self.problem.domains for mask in d.soft_affinity):
             yield "vcpus_off_soft", vcpus_off_soft
         if self.problem.policy.tie_break == "spread":

@@ -278,6 +278,7 @@ LEVEL_UNITS: Final[Mapping[str, str]] = {
     "auto_vnodes": "vnodes",
     "vcpus_off_home": "vcpus",
     "cost": "SLIT/640000",
+    "pages_moved": "pages",
     "vcpus_off_soft": "vcpus",
     "spread_max": "1/1000",
     "spread_sum": "1/1000",
