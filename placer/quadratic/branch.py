@@ -1,0 +1,178 @@
+"""Exact search over a small quadratic core: depth-first branch and bound on whole batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from placer.arrays import Ints
+from placer.quadratic.core import QuadraticCore
+from placer.quadratic.matching import match
+from placer.quadratic.partial import Batch, Tables, VcpuTerms
+from placer.quadratic.relaxation import deal_spare, set_bounds
+
+MAX_NODES: Final = 2_000_000
+"""How many partial assignments are looked at before the search gives up."""
+
+_FIRST_CHUNK: Final = 32
+"""Assignments expanded at once until one is whole: few, so that this is soon."""
+
+_CHUNK: Final = 512
+
+_MOST_CELLS: Final = 1 << 22
+"""Larger tables of (i, k, p, q) than this are not built: the core is left to others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchAnswer:
+    """The answer of ``solve_core``.
+
+    ``locations[i]`` and ``cost`` are the best found, None where there is none; no assignment
+    costs less than ``bound``. ``spare[i]`` are the units beyond its demand that i was
+    dealt, where the core has any to deal. Where ``proven``, ``locations`` is the
+    lexicographically first of the assignments of least cost, or None is possible.
+    ``nodes`` counts the partial assignments looked at.
+    """
+
+    locations: Ints | None
+    cost: int | None
+    bound: int
+    proven: bool
+    spare: Ints | None = None
+    nodes: int = 0
+
+
+def solve_core(
+    core: QuadraticCore,
+    *,
+    max_nodes: int = MAX_NODES,
+    upper: int | None = None,
+    terms: VcpuTerms | None = None,
+) -> BranchAnswer:
+    """Return the best assignment of ``core``, the lexicographically first of several.
+
+    First the least cost is found, heaviest facilities first; then, with that as a limit,
+    the first assignment that reaches it. Assignments that cost more than ``upper`` are
+    not looked for: with ``proven`` and no locations there is none up to there. The search
+    ends without proof after ``max_nodes`` partial assignments. Raises ValueError where costs
+    do not fit 64 bits.
+    """
+    nothing = BranchAnswer(
+        locations=None, cost=None, bound=0 if upper is None else upper + 1, proven=True
+    )
+    if core.distinct and not match(_fits(core)).is_complete:
+        return nothing
+    if (core.num_facilities * core.num_locations) ** 2 > _MOST_CELLS:
+        return BranchAnswer(locations=None, cost=None, bound=0, proven=False)
+    search = _Search(Tables(core, _heaviest_first(core), terms), max_nodes)
+    found, bound = search.find_best(upper)
+    if found is None:
+        if bound is None:
+            return nothing
+        return BranchAnswer(
+            locations=None, cost=None, bound=bound, proven=False, nodes=search.nodes
+        )
+    cost = int(found.bound[0])
+    if bound is not None and bound < cost:
+        return search.answer(found, bound, proven=False)
+    in_order = _Search(Tables(core, range(core.num_facilities), terms), max_nodes, search.nodes)
+    first = in_order.find_first(cost)
+    if first is None:
+        return search.answer(found, cost, proven=False)
+    return in_order.answer(first, cost, proven=True)
+
+
+def _fits(core: QuadraticCore) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    alone = core.demand[:, :, None] <= core.capacity[:, None, :]
+    return np.asarray(core.allowed & alone.all(axis=0))
+
+
+def _heaviest_first(core: QuadraticCore) -> list[int]:
+    """Facilities by their traffic with others, those that are hard to fit before equals."""
+    both = core.flow + core.flow.T
+    traffic = both.sum(axis=1) - np.diagonal(both)
+    capacity = np.maximum(core.capacity.max(axis=1, initial=1), 1)
+    bulk = (core.demand / capacity[:, None]).max(axis=0, initial=0.0)
+    weight = traffic / max(1, int(traffic.max(initial=1))) + bulk
+    order: list[int] = np.argsort(-weight, kind="stable").tolist()
+    return order
+
+
+class _Search:
+    """One depth-first search; ``nodes`` counts on from those of a search before."""
+
+    def __init__(self, tables: Tables, max_nodes: int, nodes: int = 0) -> None:
+        self.tables = tables
+        self.max_nodes = max_nodes
+        self.nodes = nodes
+
+    def find_best(self, upper: int | None) -> tuple[Batch | None, int | None]:
+        """Return one assignment of least cost, and a bound where the search was cut short.
+
+        None and None mean that there is no assignment of a cost up to ``upper``.
+        """
+        tables, best, limit = self.tables, None, upper
+        stack = [set_bounds(tables, tables.root(), limit)]
+        while stack:
+            batch = stack.pop()
+            if limit is not None:
+                batch = batch.select(batch.bound <= limit)
+            if not len(batch):
+                continue
+            if self.nodes >= self.max_nodes:
+                stack.append(batch)
+                break
+            size = _FIRST_CHUNK if best is None else _CHUNK
+            if len(batch) > size:
+                stack.append(batch.select(slice(size, None)))
+                batch = batch.select(slice(0, size))
+            children = tables.expand(batch)
+            self.nodes += len(children)
+            children = set_bounds(tables, children, limit)
+            if not len(children):
+                continue
+            children = children.select(np.argsort(children.bound, kind="stable"))
+            if children.depth < tables.num_facilities:
+                stack.append(children)
+                continue
+            best = children.select(slice(0, 1))
+            limit = int(best.bound[0]) - 1
+        if not stack:
+            return best, None
+        return best, min(int(batch.bound.min()) for batch in stack)
+
+    def find_first(self, cost: int) -> Batch | None:
+        """Return the lexicographically first assignment of at most ``cost``, None if cut short."""
+        tables = self.tables
+        stack = [tables.root()]
+        while stack and self.nodes < self.max_nodes:
+            batch = stack.pop()
+            if len(batch) > _FIRST_CHUNK:
+                stack.append(batch.select(slice(_FIRST_CHUNK, None)))
+                batch = batch.select(slice(0, _FIRST_CHUNK))
+            children = tables.expand(batch)
+            self.nodes += len(children)
+            children = set_bounds(tables, children, cost)
+            if not len(children):
+                continue
+            if children.depth == tables.num_facilities:
+                return children.select(slice(0, 1))
+            stack.append(children)
+        return None
+
+    def answer(self, found: Batch, bound: int, *, proven: bool) -> BranchAnswer:
+        """Put one whole assignment into the order of the core."""
+        order = np.asarray(self.tables.order)
+        locations, spare = np.empty_like(found.at[0]), np.empty_like(found.at[0])
+        locations[order] = found.at[0]
+        spare[order] = deal_spare(self.tables, found)[1][0]
+        return BranchAnswer(
+            locations=locations,
+            cost=int(found.bound[0]),
+            bound=bound,
+            proven=proven,
+            spare=spare,
+            nodes=self.nodes,
+        )
