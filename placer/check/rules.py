@@ -33,6 +33,8 @@ def check_once(problem: Problem, placement: Placement) -> Iterator[Violation]:
             yield Violation("D1 once", name, text)
         elif left_out[name] and not problem.allow_partial:
             yield Violation("D1 left out", name, "left out although all are to be placed")
+        elif left_out[name] and name in problem.running_now:
+            yield Violation("D1 left out", name, "left out although it runs now")
     order = [problem.domain_index.get(placed.domain, -1) for placed in placement.domains]
     if order != sorted(order):
         yield Violation("D1 order", "", "domains are not in the problem's order")

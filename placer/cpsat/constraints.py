@@ -1,4 +1,4 @@
-"""C1 to C4, one function a rule; ``add_constraints`` is the contents page."""
+"""C1 to C7, one function a rule; ``add_constraints`` is the contents page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from placer.cpsat.items import Item, Site
+from placer.cpsat.objective import moved_by_domain
 from placer.cpsat.variables import Expr, Variables, VcpuClass, total
 from placer.pages.heap import free_extents
 from placer.splits import Granules
@@ -25,12 +26,16 @@ def add_constraints(v: Variables) -> None:
     keep_pnodes_distinct(v)
     keep_groups(v)
     avoid_unreachable_pairs(v)
+    keep_moves_within_limits(v)
 
 
 def place_every_domain(v: Variables) -> None:
-    """All of a domain on one host, in one of its alternatives; left out only if allowed."""
-    for number in range(len(v.problem.domains)):
-        if v.problem.allow_partial:
+    """All of a domain on one host, in one of its alternatives; left out only if allowed.
+
+    What runs now is never left out.
+    """
+    for number, domain in enumerate(v.problem.domains):
+        if v.problem.allow_partial and domain.name not in v.problem.running_now:
             v.model.add(v.is_placed(number) <= 1)
         else:
             v.model.add(v.is_placed(number) == 1)
@@ -336,3 +341,21 @@ def avoid_unreachable_pairs(v: Variables) -> None:
                         runs = v.has_vcpus(item, i, site, p)
                         if not isinstance(runs, int) and not isinstance(memory[q], int):
                             v.model.add_bool_or([~runs, ~memory[q]])
+
+
+def keep_moves_within_limits(v: Variables) -> None:
+    """C7: no more running domains and no more of their pages are moved than may be."""
+    most, most_pages = v.problem.max_moves, v.problem.max_moved_pages
+    if most is None and most_pages is None:
+        return
+    moved = moved_by_domain(v)
+    if most_pages is not None:
+        v.model.add(total(pages for _, pages in moved) <= most_pages)
+    if most is None:
+        return
+    is_moved = []
+    for item, pages in moved:
+        yes = v.model.new_bool_var("")
+        v.model.add(pages <= item.domain.memory_pages * yes)
+        is_moved.append(yes)
+    v.model.add(total(is_moved) <= most)
