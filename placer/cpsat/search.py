@@ -237,10 +237,11 @@ class _Search:
         bound = value
         if status == cp_model.FEASIBLE:
             bound = _nearest(sense, ideal, solver.best_objective_bound)
-        if offered is not None and _is_better(sense, offered, value):
-            value = offered  # the solver was stopped before it came so far as the start
+        if offered is not None and not _is_better(sense, value, offered):
+            value = offered  # the start is as good, or the solver did not come so far
         else:
             self._take(solver)
+            self.offer = {}
         if _is_better(sense, value, bound):
             raise ModelError(f"level {name}: the bound {bound} contradicts the value {value}")
         self._report(_level_of(name, value, bound, started))
@@ -263,8 +264,6 @@ class _Search:
             self.v.model.add(sign * expression >= least)
         elif self.encoding is not None:
             self._hold(self.encoding, count, sign, least)
-        if name in self.offer and sign * self.offer[name] < least:
-            self.offer = {}
 
     @staticmethod
     def _hold(v: Variables, count: Callable[[Variables], Expr], sign: int, least: int) -> None:

@@ -37,7 +37,7 @@ def break_symmetry(v: Variables) -> None:
         if item.domain.name not in moving and not item.sized:
             _order_vnodes(v, item)
     for alike in equal_domains(v.problem):
-        first = [homes_in_order(v, number)[0] for number in alike]
+        first = [home for number in alike for home in homes_in_order(v, number)[:1]]
         for earlier, later in pairwise(first):
             v.model.add(earlier <= later)
     for alike in equal_hosts(v.problem):
