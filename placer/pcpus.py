@@ -8,12 +8,13 @@ cells and cores in core classes; ``name_pcpus`` turns the counts into pcpu ids.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from placer.arrays import Ints
+from placer.domain import Domain
 from placer.host import Host
 
 Mask = frozenset[int] | None
@@ -136,6 +137,33 @@ class VcpuSeat:
     soft: Mask = None
     dedicated: bool = False
     thread_policy: str = "prefer"
+
+
+def seats_of(domain: Domain, number: int, host: Host, cell_of: Mapping[int, int]) -> list[VcpuSeat]:
+    """Return a seat for every vcpu of a domain, in the cell that it was counted in.
+
+    ``number`` stands for the domain in the names that ``name_pcpus`` gives, ``cell_of[vcpu]`` is
+    the cell.
+    """
+    resolved = {
+        mask.text: mask.resolve(host.pcpu_ids, host.pcpu_pnode)
+        for mask in {*domain.hard_affinity, *domain.soft_affinity}
+        if mask is not None
+    }
+    return [
+        VcpuSeat(
+            domain=number,
+            vcpu=vcpu,
+            cell=cell_of[vcpu],
+            hard=None if hard is None else resolved[hard.text],
+            soft=None if soft is None else resolved[soft.text],
+            dedicated=domain.dedicated,
+            thread_policy=domain.thread_policy,
+        )
+        for vcpu, (hard, soft) in enumerate(
+            zip(domain.hard_affinity, domain.soft_affinity, strict=True)
+        )
+    ]
 
 
 @dataclass(slots=True)

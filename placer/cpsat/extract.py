@@ -7,7 +7,7 @@ from ortools.sat.python import cp_model
 
 from placer.cpsat.items import Item, Site
 from placer.cpsat.variables import Expr, Variables
-from placer.pcpus import VcpuSeat, name_pcpus
+from placer.pcpus import VcpuSeat, name_pcpus, seats_of
 from placer.placement import PlacedDomain, Placement
 
 
@@ -72,22 +72,7 @@ def _seat(
         for e, number in v.cells_of(vcpus, site):
             for _ in range(_value(solver, number)):
                 cell_of[members.pop(0)] = e
-    seats = []
-    for vcpu in range(domain.num_vcpus):
-        hard, soft = domain.hard_affinity[vcpu], domain.soft_affinity[vcpu]
-        ids, pnodes = site.host.pcpu_ids, site.host.pcpu_pnode
-        seats.append(
-            VcpuSeat(
-                domain=item.domain_number,
-                vcpu=vcpu,
-                cell=cell_of[vcpu],
-                hard=None if hard is None else hard.resolve(ids, pnodes),
-                soft=None if soft is None else soft.resolve(ids, pnodes),
-                dedicated=domain.dedicated,
-                thread_policy=domain.thread_policy,
-            )
-        )
-    return vnode_of, seats
+    return vnode_of, seats_of(domain, item.domain_number, site.host, cell_of)
 
 
 def _value(solver: cp_model.CpSolver, expression: Expr) -> int:

@@ -64,7 +64,7 @@ class Batch:
     @property
     def depth(self) -> int:
         """How many facilities are placed."""
-        return self.at.shape[1]
+        return int(self.at.shape[1])
 
     def select(self, chosen: npt.NDArray[np.intp] | Mask | slice) -> Batch:
         """Return the batch of the chosen rows, in their order."""
