@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 def break_symmetry(v: Variables) -> None:
     """Leave one order of equal vnodes, equal domains and equal hosts to the search."""
-    moving = _running_now(v.problem)
+    moving = v.problem.running_now
     for item in v.items:
         if item.domain.name not in moving and not item.sized:
             _order_vnodes(v, item)
@@ -104,7 +104,7 @@ def equal_vnodes(item: Item) -> list[list[int]]:
 
 def equal_domains(problem: Problem) -> list[list[int]]:
     """Return the sets of domains, by number, that differ in name alone."""
-    moving = _running_now(problem)
+    moving = problem.running_now
     domains = problem.domains
     return _classes(
         [number for number, domain in enumerate(domains) if domain.name not in moving],
@@ -119,7 +119,7 @@ def equal_domains(problem: Problem) -> list[list[int]]:
 
 def equal_hosts(problem: Problem) -> list[list[int]]:
     """Return the sets of hosts, by number, that differ in name alone and for no domain."""
-    moving = _running_now(problem).values()
+    moving = {placed.host for placed in problem.running_now.values()}
     named = [
         frozenset(names)
         for domain in problem.domains
@@ -135,11 +135,6 @@ def equal_hosts(problem: Problem) -> list[list[int]]:
         ),
         lambda one, other: _alike(hosts[one], hosts[other]),
     )
-
-
-def _running_now(problem: Problem) -> dict[str, str]:
-    """The domains that run already and may be moved, with their hosts: no move is like another."""
-    return {r.placed.domain: r.placed.host for r in getattr(problem, "current", ())}
 
 
 def _classes(
@@ -185,7 +180,7 @@ def put_in_order(problem: Problem, placement: Placement) -> Placement:
     puts a lower home at an earlier place, so that this ends.
     """
     domains, hosts = equal_domains(problem), equal_hosts(problem)
-    moving = _running_now(problem)
+    moving = problem.running_now
     placed = {answer.domain: answer for answer in placement.domains}
     for name, answer in placed.items():
         if name not in moving:

@@ -13,7 +13,7 @@ from placer.cost import domain_cost, each_placed, level_values, load_per_mille
 from placer.cpsat.search import rank, search
 from placer.cpsat.timebox import TimeBox
 from placer.domain import Domain
-from placer.fleet.part import kept_together, may_run_on, part_of, placement_of
+from placer.fleet.part import kept_together, may_run_on, moves_of, part_of, placement_of
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.units import COST_UNITS, LOCAL_DISTANCE
@@ -204,24 +204,37 @@ class _Improvement:
         if not now and not joining:
             return False
         partial = self.problem.allow_partial
-        part = part_of(self.problem, hosts, now | joining, allow_partial=partial)
+        here = {host.name for host in hosts}
+        elsewhere = (
+            answer
+            for name, answer in self.placed.items()
+            if name not in now or self._ran_outside(name, here)
+        )
+        moved = moves_of(self.problem, elsewhere) if self.problem.current else (0, 0)
+        part = part_of(self.problem, hosts, now | joining, allow_partial=partial, moved=moved)
         start = placement_of(part, (self.placed[name] for name in now))
         seed = int(self.rng.integers(1 << 31))
         limits = Limits(seed=seed, workers=self.limits.workers)
         box = TimeBox(limits, work=_PART_WORK, within=self.box)
         answer = search(part, limits, start=start, box=box, in_order=False)
-        if answer.placement is None:
+        found = answer.placement
+        if found is None or any(name in self.problem.running_now for name in found.unplaced):
             return False
-        before, after = level_values(part, start), level_values(part, answer.placement)
-        if not self._is_better(draw, part, answer.placement, before, after):
+        before, after = level_values(part, start), level_values(part, found)
+        if not self._is_better(draw, part, found, before, after):
             return False
-        self._take(draw, now, answer.placement)
+        self._take(draw, now, found)
         for name, value in after.items():
             if name != "spread_max":
                 self.values[name] += value - before[name]
         if "spread_max" in self.values:
             self.values["spread_max"] = max(self.loads)
         return True
+
+    def _ran_outside(self, name: str, here: set[str]) -> bool:
+        """Whether the domain runs now on another host than these: it is moved in any case."""
+        before = self.problem.running_now.get(name)
+        return before is not None and before.host not in here
 
     def _is_better(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from placer.cost import pages_moved
 from placer.domain import Domain
 from placer.host import Host
 from placer.placement import PlacedDomain, Placement
@@ -27,13 +28,19 @@ def may_run_on(domain: Domain, host: Host) -> bool:
 
 
 def part_of(
-    problem: Problem, hosts: Sequence[Host], names: Collection[str], *, allow_partial: bool
+    problem: Problem,
+    hosts: Sequence[Host],
+    names: Collection[str],
+    *,
+    allow_partial: bool,
+    moved: tuple[int, int] = (0, 0),
 ) -> Problem:
     """Return the problem of placing the domains ``names`` on ``hosts``.
 
     ``hosts`` stand in for those of the problem and may have less free. Every domain
     may run on one of them at least. Groups are kept among these domains; the domains
-    stay in their order.
+    stay in their order. ``moved`` says how many running domains and pages are moved
+    elsewhere (C7); a running domain that was on none of ``hosts`` is one of them.
     """
     here = {host.name for host in hosts}
     domains = tuple(_named_for(domain, here) for domain in problem.domains if domain.name in names)
@@ -45,7 +52,28 @@ def part_of(
         groups=tuple(group for group in problem.groups if group.name in used),
         allow_partial=allow_partial,
         cost_slack=problem.cost_slack * 0,
+        current=tuple(
+            running
+            for running in problem.current
+            if running.placed.domain in names and running.placed.host in here
+        ),
+        max_moves=_less(problem.max_moves, moved[0]),
+        max_moved_pages=_less(problem.max_moved_pages, moved[1]),
     )
+
+
+def _less(most: int | None, taken: int) -> int | None:
+    return None if most is None else max(0, most - taken)
+
+
+def moves_of(problem: Problem, placed: Iterable[PlacedDomain]) -> tuple[int, int]:
+    """Return how many of these domains ran already and are moved, and the pages of them."""
+    pages = [
+        pages_moved(answer, problem.running_now[answer.domain])
+        for answer in placed
+        if answer.domain in problem.running_now
+    ]
+    return sum(number > 0 for number in pages), sum(pages)
 
 
 def _named_for(domain: Domain, here: set[str]) -> Domain:

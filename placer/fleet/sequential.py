@@ -10,6 +10,7 @@ import numpy as np
 
 from placer.answer import Answer, Limits
 from placer.arrays import Ints
+from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import rank, search
 from placer.cpsat.timebox import TimeBox
@@ -37,17 +38,31 @@ def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> P
 
     Domains, or those that groups keep together as one unit, are placed widest and
     heaviest first, each by a solve of its own on a host as those before left it: on the
-    fullest host that has room for it in one pnode, else on the best of a few. What
+    fullest host that has room for it in one pnode, else on the best of a few. Domains that
+    run now stay where they are, unless that leaves no way and nothing limits moves. What
     finds no place goes first in the next attempt. With ``allow_partial`` the best attempt
     is given, without what fits nowhere; else all are placed or none. ``box`` is the time,
     where this is one of several steps; an interrupt ends it as the clock does.
     """
     box = TimeBox(limits) if box is None else box
-    order = _widest_first(problem)
+    found = _construct(problem, limits, box, stay=True)
+    if found is None and problem.current and problem.max_moves is problem.max_moved_pages is None:
+        found = _construct(problem, limits, box, stay=False)
+    if found is not None and problem.current and check_placement(problem, found):
+        return None
+    return found
+
+
+def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) -> Placement | None:
+    """Build the best of a few attempts; with ``stay`` what runs now is left where it is."""
+    staying = tuple(problem.running_now.values()) if stay else ()
+    names = {answer.domain for answer in staying}
+    units = ([name for name in unit if name not in names] for unit in _widest_first(problem))
+    order = [unit for unit in units if unit]
     best: Placement | None = None
     best_rank: list[int] = []
     for _ in range(1 + _RESTARTS):
-        builder = _Builder(problem, limits, box)
+        builder = _Builder(problem, limits, box, staying)
         left_out = [unit for unit in order if not builder.place(unit)]
         found = placement_of(problem, builder.placed())
         if not found.unplaced:
@@ -87,13 +102,20 @@ def _pcpus(host: Host) -> Ints:
 class _Builder:
     """The hosts as they are while domains come to them one after another."""
 
-    def __init__(self, problem: Problem, limits: Limits, box: TimeBox) -> None:
+    def __init__(
+        self, problem: Problem, limits: Limits, box: TimeBox, staying: tuple[PlacedDomain, ...]
+    ) -> None:
         self.problem = problem
         self.limits = limits
         self.box = box
         self.by_name = {domain.name: domain for domain in problem.domains}
         self.placed_on: list[list[PlacedDomain]] = [[] for _ in problem.hosts]
-        self.left: list[Host] = list(problem.hosts)
+        for answer in staying:
+            self.placed_on[problem.host_index[answer.host]].append(answer)
+        self.left = [
+            host_without(host, problem, here)
+            for host, here in zip(problem.hosts, self.placed_on, strict=True)
+        ]
         self.pages = np.zeros(len(problem.hosts))
         self.most_pages = np.zeros(len(problem.hosts))
         self.vcpus = np.zeros(len(problem.hosts))
@@ -217,14 +239,14 @@ class _Builder:
         figures = tuple(array.tobytes() for array in (*arrays, *more))
         return figures, running, host.overcommit, host.smt, host.smt_penalty, closed
 
-    def _members(self, domains: Iterable[Domain], over: str) -> dict[str, set[str]]:
-        """For each group that these domains are in and keep apart: the names that it has."""
+    def _members(self, domains: Iterable[Domain], keep: str, over: str) -> dict[str, set[str]]:
+        """For each group of this kind that these domains are in: the names that it has."""
         names: dict[str, set[str]] = defaultdict(set)
         mine = {
             name
             for domain in domains
             for name in domain.groups
-            if self.groups[name].keep == "apart" and self.groups[name].over == over
+            if self.groups[name].keep == keep and over in {self.groups[name].over, "either"}
         }
         for domain in self.problem.domains if mine else ():
             for name in mine.intersection(domain.groups):
@@ -232,13 +254,18 @@ class _Builder:
         return names
 
     def _kept_away(self, number: int, domains: list[Domain]) -> bool:
-        """Whether a member of a group kept apart over hosts is there."""
-        apart = self._members(domains, "hosts").values()
-        return any(answer.domain in names for names in apart for answer in self.placed_on[number])
+        """Whether a member of a group kept apart is there, or one kept together elsewhere."""
+        apart: set[str] = set().union(*self._members(domains, "apart", "hosts").values())
+        together: set[str] = set().union(*self._members(domains, "together", "either").values())
+        return any(
+            answer.domain in (apart if host == number else together)
+            for host, answers in enumerate(self.placed_on if apart or together else ())
+            for answer in answers
+        )
 
     def _closed_pnodes(self, number: int, domains: list[Domain]) -> set[int]:
         """The pnodes that are home to members of groups kept apart over pnodes."""
-        apart = self._members(domains, "pnodes").values()
+        apart = self._members(domains, "apart", "pnodes").values()
         return {
             pnode
             for names in apart
