@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from placer.arrays import Ints, read_only
 from placer.domain import OVERHEAD_PAGES, Domain
 from placer.host import Host
 from placer.problem import Problem
-from placer.read.synthetic import parse_synthetic
+from placer.read.inventory import read_inventory
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +38,7 @@ PAGES_PER_GIB: Final = 1 << 18
 WIDE_SHARE: Final = 0.55
 """The part of all vcpus that wide domains have."""
 
-MEMORY_BELOW: Final = 0.04
+MEMORY_BELOW: Final = 0.06
 """How far the memory's fill stays below that of the vcpus, where the flavours allow it."""
 
 PARTIAL_ABOVE: Final = 0.9
@@ -60,8 +61,7 @@ SMALL: Final = (
     Flavour("m6i.xlarge", 4, 16, 1, 14),
     Flavour("m6i.2xlarge", 8, 32, 1, 12),
     Flavour("r6i.2xlarge", 8, 64, 1, 8),
-    Flavour("c6i.4xlarge", 16, 32, 1, 8),
-    Flavour("r6i.4xlarge", 16, 128, 1, 4),
+    Flavour("c6i.4xlarge", 16, 32, 1, 6),
     Flavour("m6i.8xlarge", 32, 128, 1, 2),
 )
 """Flavours that one pnode may hold."""
@@ -70,21 +70,21 @@ SPLIT: Final = (
     Flavour("m6i.xlarge", 4, 16, 2, 4),
     Flavour("m6i.2xlarge", 8, 32, 2, 5),
     Flavour("r6i.2xlarge", 8, 64, 2, 4),
-    Flavour("c6i.4xlarge", 16, 32, 2, 4),
-    Flavour("r6i.4xlarge", 16, 128, 2, 3),
-    Flavour("m6i.8xlarge", 32, 128, 4, 2),
+    Flavour("c6i.4xlarge", 16, 32, 2, 3),
+    Flavour("m6i.8xlarge", 32, 128, 4, 1),
 )
 """Some of the small ones, whose guests know more than one vnode."""
 
 WIDE: Final = (
-    Flavour("c5.18xlarge", 72, 144, 2, 5),
+    Flavour("c6i.16xlarge", 64, 128, 2, 4),
+    Flavour("c5.18xlarge", 72, 144, 4, 5),
     Flavour("n2-standard-80", 80, 320, 4, 5),
-    Flavour("m5.24xlarge", 96, 384, 4, 6),
-    Flavour("r5.24xlarge", 96, 768, 8, 4),
+    Flavour("m5.24xlarge", 96, 384, 8, 6),
+    Flavour("r5.24xlarge", 96, 768, 8, 3),
     Flavour("m6i.32xlarge", 128, 512, 8, 4),
     Flavour("m6a.48xlarge", 192, 768, 8, 2),
-    Flavour("m128s", 128, 2048, 8, 1),
-    Flavour("u-3tb1.56xlarge", 224, 3072, 8, 1),
+    Flavour("x1.16xlarge", 64, 976, 8, 2),
+    Flavour("x1.32xlarge", 128, 1952, 8, 2),
 )
 """Flavours larger than a pnode."""
 
@@ -133,24 +133,15 @@ SHAPED_SMALL: Final = 0.28
 
 MACHINES: Final = (
     ("amd-epyc-7763-2s-nps4", 3.0),
-    ("amd-epyc-7742-1s-nps4", 2.0),
-    ("amd-epyc-7543-2s-nps1", 3.0),
-    ("intel-xeon-8280-2s", 3.0),
-    ("intel-xeon-8380-2s-snc2", 2.0),
-    ("intel-xeon-8180-4s", 1.0),
-    ("intel-xeon-e7-8890v4-8s", 1.0),
+    ("amd-epyc-7742-2s-nps4", 1.5),
+    ("amd-epyc-7452-2s-nps2", 3.0),
+    ("intel-xeon-6240-2s", 2.0),
+    ("intel-xeon-28c-4s-ring", 2.0),
+    ("intel-xeon-10c-8s", 2.0),
 )
-"""The servers that hosts are drawn from, each with its weight."""
+"""The servers of models/machines/ that hosts are drawn from, each with its weight."""
 
-_SYNTHETIC: Final = {
-    "amd-epyc-7763-2s-nps4": "pnode:8 core:16 pu:2 memory:128GiB",
-    "amd-epyc-7742-1s-nps4": "pnode:4 core:16 pu:2 memory:256GiB distance:10,12",
-    "amd-epyc-7543-2s-nps1": "pnode:2 core:32 pu:2 memory:512GiB distance:10,32",
-    "intel-xeon-8280-2s": "pnode:2 core:28 pu:2 memory:384GiB distance:10,21",
-    "intel-xeon-8380-2s-snc2": "pnode:4 core:20 pu:2 memory:256GiB",
-    "intel-xeon-8180-4s": "pnode:4 core:28 pu:2 memory:384GiB distance:10,21",
-    "intel-xeon-e7-8890v4-8s": "pnode:8 core:24 pu:2 memory:512GiB",
-}
+_MACHINES: Final = Path(__file__).resolve().parent.parent / "models" / "machines"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +213,8 @@ def make_shapes(num_domains: int, num_hosts: int, fill: float, seed: int) -> Fle
 
 def read_machine(name: str) -> Host:
     """Return the server ``name`` of models/machines/."""
-    return replace(parse_synthetic(_SYNTHETIC[name]), name=name)
+    (host,) = read_inventory(_MACHINES / f"{name}.toml")
+    return host
 
 
 def _draw_hosts(num_hosts: int, draw: np.random.Generator) -> tuple[tuple[Host, ...], Ints]:
