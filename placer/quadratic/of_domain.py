@@ -45,7 +45,8 @@ class DomainCore:
 
     ``terms`` are what the core itself does not say of vcpus. A cost of the core is ``scale``
     times the model's cost plus the vcpus outside their soft mask. ``least[i]`` vcpus of
-    vnode i are in the core's demand. ``rooms`` seats the vcpus.
+    vnode i are in the core's demand. ``rooms`` seats the vcpus, ``asked`` is where homes
+    may be as far as pnodes asked for say.
 
     ``must_be_local``: some vnode is *preferred* and might be spilled, so that the best
     assignment is proven best only at ``local_cost``, where every access is local.
@@ -56,6 +57,7 @@ class DomainCore:
     scale: int
     least: Ints
     rooms: Rooms
+    asked: Mask
     must_be_local: bool
     local_cost: int
 
@@ -70,6 +72,7 @@ class DomainCore:
             flow=np.zeros_like(core.flow),
             demand=core.demand[rows],
             capacity=core.capacity[rows],
+            allowed=self.asked,
             needs=np.zeros_like(core.needs),
         )
 
@@ -138,6 +141,7 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
         scale=scale,
         least=least,
         rooms=rooms,
+        asked=_asked_for(domain, host),
         must_be_local=bool(spills),
         local_cost=domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS,
     )
@@ -152,15 +156,19 @@ def _vcpu_numbers(domain: Domain) -> tuple[Ints, Ints]:
     return bounds[:, 0], bounds[:, 1]
 
 
+def _asked_for(domain: Domain, host: Host) -> Mask:
+    """Where each vnode may have its home, as far as pnodes asked for say."""
+    asked = domain.vnode_pnode[:, None]
+    return np.asarray((asked < 0) | (asked == np.arange(host.num_pnodes)))
+
+
 def _find_seats(domain: Domain, host: Host, least: Ints, most: Ints) -> tuple[Rooms, Mask] | None:
     """The seats of the host, and which vnode may have its home where.
 
     Masks that hold each pnode wholly or not at all say where vnodes may be; one mask
     for all vcpus says how many seats there are. Others are left to the encoding.
     """
-    allowed = np.ones((domain.num_vnodes, host.num_pnodes), dtype=np.bool_)
-    asked = domain.vnode_pnode >= 0
-    allowed[asked] = domain.vnode_pnode[asked, None] == np.arange(host.num_pnodes)
+    allowed = _asked_for(domain, host)
     masks = {
         None if mask is None else mask.text: (
             None if mask is None else mask.resolve(host.pcpu_ids, host.pcpu_pnode)

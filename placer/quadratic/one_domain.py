@@ -68,6 +68,8 @@ def solve_one(problem: Problem, limits: Limits) -> OneDomain:
     if placement is None:
         placement = Placement(domains=(), unplaced=(domain.name,))
     levels = list(_levels(problem, placement, tried.cost, tried.off_soft, started))
+    if not hosts:  # there are no homes to put in order
+        levels.pop()
     return OneDomain(answer=Answer(status="optimal", levels=levels, placement=placement))
 
 
@@ -145,7 +147,9 @@ class _Trials:
             return not found.must_be_local or self.cost == found.local_cost
         if any(found.must_be_local for found in self.refused):
             return False
-        return self.domain.cpu_spill == "never" or all(_is_refused(found) for found in self.refused)
+        return self.domain.cpu_spill == "never" or all(
+            _is_refused(found, self.domain) for found in self.refused
+        )
 
     def placement(self) -> Placement | None:
         """The best placement so far, its pcpus named."""
@@ -158,8 +162,10 @@ class _Trials:
         return Placement(domains=(placed,))
 
 
-def _is_refused(found: DomainCore) -> bool:
-    """Whether memory and homes alone rule the host out."""
+def _is_refused(found: DomainCore, domain: Domain) -> bool:
+    """Whether a host is ruled out wherever the vcpus run: by memory and homes, or by count."""
+    if int(found.rooms.most.sum()) < domain.num_vcpus:
+        return True
     answer = solve_core(found.memory_alone, max_nodes=MAX_NODES)
     return answer.proven and answer.locations is None
 
