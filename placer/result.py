@@ -9,6 +9,11 @@ from placer.placement import Placement
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 
+Certificate = Literal["", "capacity count", "matching", "cpsat"]
+"""How a refusal is proven: by counting what there is, by vnodes that together have too few
+pnodes (Hall 1935), by CP-SAT's search; empty where nothing is proven."""
+MoveKind = Literal["live", "restart", "stop", "start", "repin"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
@@ -36,16 +41,42 @@ class Level:
 class Refusal:
     """Why a domain is not placed.
 
-    ``binding`` names the requirements that stand against it ("memory of pnode 0"),
-    ``short_by`` what is missing in the unit it names ("12 pages"), ``nearest``
-    what would help; each may be empty where nothing is known.
+    ``certificate`` says how that is proven. ``binding`` names the requirements that stand
+    against it ("memory of pnode 0"), ``short_by`` what is missing in the unit it names
+    ("2.0 GiB on pnode 1"), ``nearest`` what would help, each found to help by solving
+    again; each may be empty where nothing is known.
     """
 
     domain: str
     reason: str
+    certificate: Certificate = ""
     binding: tuple[str, ...] = ()
     short_by: tuple[str, ...] = ()
     nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One step from where domains run now to where they are to be, in the order of ``step``.
+
+    ``live``: migrated while it runs, holding both places at once. ``restart``: shut down,
+    then started at its new place. ``stop`` and ``start``: shut down to make room, started
+    at its new place when all that needed the room is done; a ``start`` alone is that of a
+    new domain. ``repin``: its vcpus change pcpus, its memory stays.
+
+    ``from_host`` is None for a start, ``to_host`` for a stop; the homes are those of its
+    vnodes there. ``pages`` are those that ``pages_moved`` counts: over all steps they sum
+    to that level.
+    """
+
+    step: int
+    domain: str
+    kind: MoveKind
+    from_host: str | None
+    to_host: str | None
+    from_homes: tuple[int, ...] = ()
+    to_homes: tuple[int, ...] = ()
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +114,19 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The whole answer. ``placement`` is None where there is none."""
+    """The whole answer. ``placement`` is None where there is none.
+
+    ``moves`` lead there from what runs now, and never over-commit a pnode on the way; they
+    are empty where nothing runs that may be moved. Where some of them are stops, no order
+    exists without; ``fewest_stops`` is False where fewer stops may do, as far as is known.
+    """
 
     status: Status
     solver: SolverInfo
     levels: tuple[Level, ...] = ()
     placement: Placement | None = None
     unplaced: tuple[Refusal, ...] = ()
+    moves: tuple[Move, ...] = ()
+    fewest_stops: bool = True
     baseline: Baseline | None = None
     interrupted: bool = False

@@ -12,12 +12,13 @@ from fractions import Fraction
 
 from placer.check import rules
 from placer.check.frames import check_frames
+from placer.check.moves import check_frames_on_the_way, check_limits, check_moves
 from placer.check.violation import Triple, Violation
 from placer.cost import domain_cost, each_placed, total_cost
 from placer.frames import DomainFrames
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.result import Score
+from placer.result import Move, Score
 from placer.units import COST_UNITS
 
 __all__ = ["Violation", "check_placement", "score"]
@@ -42,9 +43,12 @@ PER_HOST = (
 
 
 def check_placement(
-    problem: Problem, placement: Placement, frames: Sequence[DomainFrames] | None = None
+    problem: Problem,
+    placement: Placement,
+    frames: Sequence[DomainFrames] | None = None,
+    moves: Sequence[Move] | None = None,
 ) -> tuple[Violation, ...]:
-    """Return every rule that ``placement`` breaks, and ``frames`` where they are given.
+    """Return every rule that ``placement`` breaks, and ``frames`` and ``moves`` where given.
 
     An empty tuple means that the placement is one that MODEL allows; whether it is
     the best one is not looked at. Domains whose arrays do not fit together are
@@ -73,6 +77,13 @@ def check_placement(
         found += rules.check_group(group, sound)
     if frames is not None:
         found += check_frames(sound, problem.hosts, frames)
+    if problem.current or moves:
+        fit = Placement(domains=tuple(placed for _, placed, _ in sound))
+        found += check_limits(problem, fit)
+        if moves is not None:
+            found += check_moves(problem, fit, moves)
+            if frames is not None:
+                found += check_frames_on_the_way(problem, fit, moves, frames)
     return tuple(found)
 
 

@@ -50,6 +50,11 @@ def heaps_after(problem: Problem, frames: Iterable[DomainFrames]) -> dict[str, H
     return heaps
 
 
+def take_domain(heap: Heap, frames: DomainFrames) -> None:
+    """Take the frames that a domain holds; ValueError where one is not free."""
+    heap.remove(_spans(frames))
+
+
 def free_domain(heap: Heap, frames: DomainFrames) -> None:
     """Give the frames of a domain back; ValueError where one is free already."""
     heap.free(_spans(frames))
