@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from ortools.linear_solver import pywraplp
 from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
@@ -132,3 +133,36 @@ def _keep_capacity(
         inside = np.flatnonzero(row)
         terms = [counts[k] for k in inside.tolist()]
         model.add(cp_model.LinearExpr.weighted_sum(terms, row[inside].tolist()) <= capacity)
+
+
+def relax_packing(site: PackSite, most: Ints) -> tuple[float, Floats]:
+    """Return the most gain where patterns may be used in part, and what each lacks to it.
+
+    The second value, by pattern, is 0 for those that are worth their place at the prices of
+    the relaxation and below 0 for the others: whatever uses such a pattern gains at least so
+    much less than the first value, for each time that it is used.
+    """
+    solver = pywraplp.Solver.CreateSolver("GLOP")
+    scale = float(max(1, int(site.gain.max())))
+    variables = [solver.NumVar(0.0, float(high), "") for high in most.tolist()]
+    objective = solver.Objective()
+    objective.SetMaximization()
+    for variable, gain in zip(variables, (site.gain / scale).tolist(), strict=True):
+        objective.SetCoefficient(variable, gain)
+    rows = []
+    sizes = np.maximum(site.capacity, 1).astype(np.float64)
+    for resource in range(site.use.shape[1]):
+        row = solver.Constraint(
+            -solver.infinity(), float(site.capacity[resource] / sizes[resource])
+        )
+        rows.append(row)
+        inside = np.flatnonzero(site.use[:, resource])
+        amounts = site.use[inside, resource] / sizes[resource]
+        for k, amount in zip(inside.tolist(), amounts.tolist(), strict=True):
+            row.SetCoefficient(variables[k], amount)
+    if solver.Solve() != pywraplp.Solver.OPTIMAL:
+        return float("inf"), np.zeros(len(most))
+    prices = np.maximum([row.dual_value() for row in rows], 0.0) * scale / sizes
+    worth = site.gain - site.use @ prices
+    value = float(prices @ site.capacity) + float(np.maximum(worth, 0.0) @ most)
+    return value * (1 + 1e-9) + 1.0, np.minimum(worth, 0.0)

@@ -37,14 +37,14 @@ def fill_best(
 
 def widest_first(fleet: Fleet) -> list[int]:
     """Return the classes in the order of best fit: the most vnodes, then the largest."""
-    capacity = np.zeros(NUM_RESOURCES, dtype=np.int64)
+    whole = np.ones(NUM_RESOURCES, dtype=np.float64)
     for host_type in fleet.types:
-        capacity += host_type.capacity.sum(axis=1) * host_type.count
+        whole += host_type.capacity.sum(axis=1) * host_type.count
 
     def size(shape: DomainClass) -> tuple[float, ...]:
-        whole = np.maximum(capacity, 1)[[PAGES, VCPUS], None]
-        share = shape.demand[[PAGES, VCPUS]] / whole
-        return (-shape.priority, -float(share.max()), -float(share.sum(axis=1).max()))
+        shares = (shape.demand / whole[:, None])[[PAGES, VCPUS]].tolist()
+        largest = max(max(row) for row in shares)
+        return (-shape.priority, -largest, -max(sum(row) for row in shares))
 
     return [shape.number for shape in sorted(fleet.classes, key=size)]
 

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 _SMOOTHING = 0.5
 """How far the prices used stay at those of the best bound."""
 
-_FINE = 64
+_FINE = 4096
 """Proofs count in this part of a cost unit, so that rounding of prices loses nothing."""
 
 _NEW_COLUMNS = 6
@@ -50,8 +50,9 @@ class ColumnPool:
 class Generator:
     """Column generation for one fleet, for placements whose priority is ``keep`` at least.
 
-    With ``penalties`` a domain of class c may be left out at that price instead; then
-    nothing is proven.
+    With ``penalties`` every domain is wanted, and one of class c may be left out at that
+    price; the bound is then that of cost and penalties together. ``costless`` leaves the
+    cost away, so that the bound is one of what must be left out.
     """
 
     def __init__(
@@ -63,15 +64,17 @@ class Generator:
         workers: int,
         bound: int = 0,
         penalties: Floats | None = None,
+        costless: bool = False,
     ) -> None:
         self.fleet = fleet
         self.keep = keep
         self.workers = workers
-        self.pricers = [Pricer(fleet, host_type) for host_type in fleet.types]
+        self.pricers = [Pricer(fleet, host_type, costless=costless) for host_type in fleet.types]
+        self.costless = costless
+        self.penalties = penalties
         self.hosts = [host_type.count for host_type in fleet.types]
         self.rng = np.random.default_rng(seed)
         self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep)
-        self.proves = penalties is None
         if penalties is not None:
             self.master.allow_lack(penalties)
         self.pool = ColumnPool(bound=bound)
@@ -102,8 +105,6 @@ class Generator:
                 break
             prices = self._smooth(duals) if exact else duals.cover
             added = 0 if exact else self._price_quickly(duals, duals.cover)
-            if added == 0 and not self.proves:
-                break
             if added == 0:
                 added, proven = self._price_exactly(duals, prices, work, deadline)
                 if added == 0 and not proven:
@@ -139,6 +140,8 @@ class Generator:
         self, duals: Duals, cover: Floats, work: float, deadline: float
     ) -> tuple[int, bool]:
         """Price every type by CP-SAT; return how many columns came, and whether all is proven."""
+        if self.penalties is not None:
+            cover = np.minimum(cover, self.penalties)
         worth = np.floor(_FINE * cover).astype(np.int64)
 
         def solve(pricer: Pricer) -> tuple[Filling | None, int | None]:
@@ -180,7 +183,7 @@ class Generator:
         if self.keep >= int(self.fleet.counts @ self.fleet.priorities):
             bound = max(bound, int(self.fleet.counts @ worth) - slack)
         bound = -(-bound // _FINE)
-        if self.proves and bound > self.pool.bound:
+        if bound > self.pool.bound:
             self.pool.bound = bound
             self._best = cover.copy()
         return added, proven
@@ -204,7 +207,8 @@ class Generator:
         self.pool.seen.add(key)
         self.pool.columns.append(column)
         self.pool.tight.append(is_tight)
-        self.master.add(column.host_type, column.shapes, column.amounts, column.cost)
+        cost = 0 if self.costless else column.cost
+        self.master.add(column.host_type, column.shapes, column.amounts, cost)
         return True
 
 

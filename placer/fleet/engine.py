@@ -15,7 +15,7 @@ from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.dive import Dive, lack_penalties
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
-from placer.fleet.pricing import Floats
+from placer.fleet.pricing import Floats, Pricer
 from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
 from placer.problem import Problem
@@ -94,6 +94,8 @@ class _Engine:
         self.plan = Plan(fleet)
         self.pool = ColumnPool()
         self.interrupted = False
+        self.total = int(fleet.counts @ fleet.priorities)
+        self.least_lack = 0
 
     def run(self) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it."""
@@ -109,7 +111,7 @@ class _Engine:
         if self.plan.missing.any():
             self._place_more()
         self._prove()
-        self._dive(self.generator, _DIVES)
+        self._dive(_DIVES, self._is_enough)
         if self._is_enough(self.plan):
             return
         self._repack(self.pool.duals, self.clock.deadline(), self._is_enough)
@@ -118,25 +120,32 @@ class _Engine:
 
     def _place_more(self) -> None:
         """Where best fit leaves domains out: place as many as can be, whatever it costs."""
-        generator = self._generator(penalties=lack_penalties(self.fleet))
-        generator.add_plan(self.plan)
-        self.pool = generator.run(self.clock.deadline(0.2), tell=self._tell)
-        self.generator = generator
-        self._dive(generator, _DIVES)
+        self._dive_for(lack_penalties(self.fleet), costless=False, share=0.1)
         if self.plan.missing.any():
-            self._repack(None, self.clock.deadline(0.3), lambda plan: not plan.missing.any())
+            penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
+            self._dive_for(penalties, costless=True, share=0.3)
+            self.least_lack = -(-self.pool.bound // COST_UNITS)
+        if not self._is_packed(self.plan):
+            self._repack(None, self.clock.deadline(0.3), self._is_packed)
         self.pool = ColumnPool()
 
-    def _generator(self, penalties: Floats | None = None) -> Generator:
-        everything = int(self.fleet.counts @ self.fleet.priorities)
-        return Generator(
+    def _dive_for(self, penalties: Floats, *, costless: bool, share: float) -> None:
+        """Dive from a relaxation in which domains may be left out at a penalty."""
+        self.generator = Generator(
             self.fleet,
-            self.plan.priority if penalties is None else everything,
+            self.total,
             seed=self.limits.seed,
             workers=self.limits.workers,
-            bound=self._local_bound() if penalties is None else 0,
             penalties=penalties,
+            costless=costless,
         )
+        self.generator.add_plan(self.plan)
+        self.pool = self.generator.run(self.clock.deadline(share), tell=self._tell)
+        self._dive(_DIVES, self._is_packed)
+
+    def _is_packed(self, plan: Plan) -> bool:
+        """Whether no more can be placed."""
+        return self.total - plan.priority <= self.least_lack
 
     def _local_bound(self) -> int:
         """Every domain on its best host alone; 0 where it depends on which are left out."""
@@ -145,20 +154,33 @@ class _Engine:
         return int(self.fleet.least_cost @ self.fleet.counts)
 
     def _prove(self) -> None:
-        self.generator = self._generator()
+        """Bound the cost of all that is as good as the plan in priority."""
+        self.generator = Generator(
+            self.fleet,
+            self.plan.priority,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            bound=self._local_bound(),
+        )
         self.generator.add_plan(self.plan)
         self.pool = self.generator.run(
             self.clock.deadline(_COLUMN_SHARE), gap=_RELAXED_GAP, tell=self._tell
         )
         self._tell()
 
-    def _dive(self, generator: Generator, most: int) -> None:
+    def _pricers(self) -> list[Pricer]:
+        if self.generator.costless:
+            return [Pricer(self.fleet, host_type) for host_type in self.fleet.types]
+        return self.generator.pricers
+
+    def _dive(self, most: int, is_enough: Callable[[Plan], bool]) -> None:
         """Dive from the relaxation, each time a little differently, until one is good enough."""
+        pricers = self._pricers()
         for number in range(most):
-            if time.monotonic() >= self.clock.deadline() or self._is_enough(self.plan):
+            if time.monotonic() >= self.clock.deadline() or is_enough(self.plan):
                 return
             rng = np.random.default_rng([self.limits.seed, number])
-            dive = Dive(self.fleet, generator.pricers, self.pool, rng)
+            dive = Dive(self.fleet, pricers, self.pool, rng)
             plan = dive.run(self.clock.deadline(_DIVE_SHARE))
             if plan.rank < self.plan.rank:
                 self.plan = plan
@@ -166,14 +188,14 @@ class _Engine:
 
     def _is_enough(self, plan: Plan) -> bool:
         """Whether nothing is left to gain: all are placed, at the bound."""
-        return not plan.missing.any() and plan.cost <= self._bound()
+        return self._is_packed(plan) and plan.cost <= self._bound()
 
     def _repack(
         self, duals: Duals | None, deadline: float, is_enough: Callable[[Plan], bool]
     ) -> None:
         packer = Repacker(
             self.plan,
-            self.generator.pricers,
+            self._pricers(),
             duals,
             seed=self.limits.seed,
             workers=self.limits.workers,
@@ -185,12 +207,12 @@ class _Engine:
         answer = Answer(status="feasible", interrupted=self.interrupted)
         missing = int(self.plan.missing.sum())
         if missing and not self.problem.allow_partial:
-            answer.status = "unknown"
+            answer.status = "infeasible" if self.least_lack else "unknown"
             return answer
         answer.placement = expand(self.problem, self.plan)
         if self.problem.allow_partial:
-            total = int(self.fleet.counts @ self.fleet.priorities)
-            answer.levels.append(_level("placed_priority", self.plan.priority, total, "max"))
+            most = self.total - self.least_lack
+            answer.levels.append(_level("placed_priority", self.plan.priority, most, "max"))
         answer.levels.append(_level("vcpus_off_home", 0, 0))
         answer.levels.append(_level("cost", self.plan.cost, self._bound()))
         if all(level.status == "optimal" for level in answer.levels):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 
 from placer.arrays import Ints
 from placer.fleet.shapes import PAGES, VCPUS, DomainClass, HostType, unreachable
+from placer.quadratic.core import Mask
 from placer.units import LOCAL_DISTANCE
 
-MOST_PARTIAL = 200_000
+MOST_PARTIAL = 30_000
 """Beyond so many partial assignments the dearest are dropped, and the list is not complete."""
 
 MOST_PATTERNS = 20_000
@@ -45,24 +48,127 @@ class Patterns:
 def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
     """Return the patterns of a class on an empty host of a type."""
     order = np.argsort(-shape.demand[PAGES], kind="stable")
-    homes, missing_cost = _assign(shape, host_type, order)
+    twins = _twins(shape, host_type)
+    homes, missing_cost = _assign(shape, host_type, order, twins)
     cost = _costs(shape.flow, host_type.distances, homes)
-    by_cost = np.lexsort((*homes.T[::-1], cost))
-    homes, cost = homes[by_cost], cost[by_cost]
-    single = shape.num_vnodes == 1
+    homes, cost = _sort(homes, cost)
     demand = _scaled(shape, host_type)
-    use = _uses(demand, homes, host_type, shape.overhead_pages if single else 0)
-    if len(use):
-        _, first = np.unique(use, axis=0, return_index=True)
-        kept = np.sort(first)
-        homes, cost, use = homes[kept], cost[kept], use[kept]
-    if len(cost) > MOST_PATTERNS:
-        missing_cost = min(int(cost[MOST_PATTERNS]), missing_cost or int(cost[MOST_PATTERNS]))
-        homes, cost, use = homes[:MOST_PATTERNS], cost[:MOST_PATTERNS], use[:MOST_PATTERNS]
+    overhead = shape.overhead_pages if shape.num_vnodes == 1 else 0
+    kept = _first_of_each(_uses(demand, homes, host_type, overhead))
+    homes, cost, dropped = _spread_over_twins(homes[kept], cost[kept], demand, twins)
+    missing_cost = _least(missing_cost, dropped)
+    homes, cost = _sort(homes, cost)
+    use = _uses(demand, homes, host_type, overhead)
     generous = demand.copy()
     generous[PAGES] += shape.overhead_pages
     tight = _uses(generous, homes, host_type, 0)
     return Patterns(cost=cost, homes=homes, use=use, tight=tight, missing_cost=missing_cost)
+
+
+def _sort(homes: Ints, cost: Ints) -> tuple[Ints, Ints]:
+    """The cheapest first, of equals the lexicographically first homes."""
+    order = np.lexsort((*homes.T[::-1], cost))
+    return homes[order], cost[order]
+
+
+def _first_of_each(use: Ints) -> Ints:
+    """The first row of each kind, in their order."""
+    if not len(use):
+        return np.zeros(0, dtype=np.int64)
+    _, first = np.unique(use, axis=0, return_index=True)
+    return np.sort(first)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    found = [cost for cost in (one, other) if cost is not None]
+    return min(found, default=None)
+
+
+def _twins(shape: DomainClass, host_type: HostType) -> list[list[int]]:
+    """Sets of pnodes of which any two can be exchanged, for a domain of this class."""
+    capacity, distances = host_type.capacity, host_type.distances
+    asked = set(shape.fixed[shape.fixed >= 0].tolist())
+    sets: list[list[int]] = []
+    for pnode in range(host_type.num_pnodes):
+        for twins in sets:
+            other = twins[0]
+            swapped = np.arange(host_type.num_pnodes)
+            swapped[[pnode, other]] = other, pnode
+            if (
+                pnode not in asked
+                and other not in asked
+                and (capacity[:, pnode] == capacity[:, other]).all()
+                and (distances[np.ix_(swapped, swapped)] == distances).all()
+            ):
+                twins.append(pnode)
+                break
+        else:
+            sets.append([pnode])
+    return sets
+
+
+def _spread_over_twins(
+    homes: Ints, cost: Ints, demand: Ints, twins: list[list[int]]
+) -> tuple[Ints, Ints, int | None]:
+    """Every exchange of twins that takes something else, the cheapest first.
+
+    And what the first costs that there was no more room for, if any.
+    """
+    found: list[Ints] = []
+    costs: list[int] = []
+    pairs = sum(len(twin) > 1 for twin in twins)
+    if not pairs:
+        kept = homes[:MOST_PATTERNS]
+        return kept, cost[:MOST_PATTERNS], _first(cost[MOST_PATTERNS:])
+    num_pnodes = sum(map(len, twins))
+    seen = set()
+    for row, price in zip(homes, cost.tolist(), strict=True):
+        taken = [tuple(demand[:, row == pnode].sum(axis=1).tolist()) for pnode in range(num_pnodes)]
+        orbit = tuple(tuple(sorted(taken[pnode] for pnode in twin)) for twin in twins)
+        if orbit in seen:
+            continue
+        seen.add(orbit)
+        for target in _exchanges(taken, twins):
+            if len(found) == MOST_PATTERNS:
+                return np.array(found), np.array(costs), price
+            found.append(target[row])
+            costs.append(price)
+    if not found:
+        return homes, cost, None
+    return np.array(found), np.array(costs, dtype=np.int64), None
+
+
+def _first(cost: Ints) -> int | None:
+    return int(cost[0]) if len(cost) else None
+
+
+def _exchanges(taken: list[tuple[int, ...]], twins: list[list[int]]) -> Iterator[Ints]:
+    """Yield for each different arrangement of what twins carry where each pnode goes."""
+    choices = [list(_arrangements([taken[pnode] for pnode in twin], twin)) for twin in twins]
+    for chosen in product(*choices):
+        target = np.empty(len(taken), dtype=np.int64)
+        for twin, arrangement in zip(twins, chosen, strict=True):
+            target[twin] = arrangement
+        yield target
+
+
+def _arrangements(loads: list[tuple[int, ...]], places: list[int]) -> Iterator[list[int]]:
+    """Yield for each different order of the loads the place of each."""
+    by_load: dict[tuple[int, ...], list[int]] = {}
+    for position, load in enumerate(loads):
+        by_load.setdefault(load, []).append(position)
+    groups = list(by_load.values())
+
+    def arrange(number: int, free: list[int], chosen: list[int]) -> Iterator[list[int]]:
+        if number == len(groups):
+            yield list(chosen)
+            return
+        for picked in combinations(free, len(groups[number])):
+            for position, place in zip(groups[number], picked, strict=True):
+                chosen[position] = place
+            yield from arrange(number + 1, [p for p in free if p not in picked], chosen)
+
+    yield from arrange(0, places, [0] * len(loads))
 
 
 def _scaled(shape: DomainClass, host_type: HostType) -> Ints:
@@ -72,10 +178,13 @@ def _scaled(shape: DomainClass, host_type: HostType) -> Ints:
     return demand
 
 
-def _assign(shape: DomainClass, host_type: HostType, order: Ints) -> tuple[Ints, int | None]:
-    """Return the assignments that an empty host can take, equal vnodes in ascending order.
+def _assign(
+    shape: DomainClass, host_type: HostType, order: Ints, twins: list[list[int]]
+) -> tuple[Ints, int | None]:
+    """Return the assignments that an empty host can take, up to exchanges.
 
-    And what those cost at least that were dropped because there were too many, if any.
+    Equal vnodes are in ascending order, of twin pnodes that are still empty the first is
+    taken. And what those cost at least that were dropped because there were too many, if any.
     """
     num_pnodes = host_type.num_pnodes
     blocked = unreachable(host_type)
@@ -94,6 +203,7 @@ def _assign(shape: DomainClass, host_type: HostType, order: Ints) -> tuple[Ints,
             good &= here == shape.fixed[vnode]
         if previous[vnode] >= 0:
             good &= here >= homes[rows, previous[vnode]]
+        good &= _is_first_empty(homes[:, done], twins, num_pnodes)[rows, here]
         good &= (left[rows, :, here] >= demand[:, vnode]).all(axis=1)
         for other in done.tolist():
             there = homes[rows, other]
@@ -117,6 +227,18 @@ def _assign(shape: DomainClass, host_type: HostType, order: Ints) -> tuple[Ints,
             missing_cost = dropped if missing_cost is None else min(missing_cost, dropped)
             homes, left = homes[by_cost[:MOST_PARTIAL]], left[by_cost[:MOST_PARTIAL]]
     return homes, missing_cost
+
+
+def _is_first_empty(homes: Ints, twins: list[list[int]], num_pnodes: int) -> Mask:
+    """Whether a pnode has a vnode, or is the first of its twins that has none; (K, P)."""
+    taken = np.zeros((len(homes), num_pnodes), dtype=np.bool_)
+    for column in homes.T:
+        taken[np.arange(len(homes)), column] = True
+    allowed = taken.copy()
+    for twin in twins:
+        empty = ~taken[:, twin]
+        allowed[:, twin] |= empty & (np.cumsum(empty, axis=1) == 1)
+    return allowed
 
 
 def _previous_equal(shape: DomainClass, order: Ints) -> Ints:

@@ -36,9 +36,10 @@ class Pricer:
     ``shape[k]``, ``number[k]``: the class and the pattern's number in it. ``use`` and
     ``capacity`` have the rows that can bind, without the overhead of domains whose
     vnode 0 may be in several places, so that no placement is ruled out; ``tight`` has it.
+    With ``costless`` patterns cost nothing.
     """
 
-    def __init__(self, fleet: Fleet, host_type: HostType) -> None:
+    def __init__(self, fleet: Fleet, host_type: HostType, *, costless: bool = False) -> None:
         self.host_type = host_type
         self.fleet = fleet
         parts = [
@@ -56,6 +57,8 @@ class Pricer:
         self.cost = np.concatenate(
             [np.zeros(0, dtype=np.int64), *(found.cost for _, found in parts)]
         )
+        if costless:
+            self.cost = np.zeros_like(self.cost)
         use = np.concatenate([empty, *(found.use for _, found in parts)])
         tight = np.concatenate([empty, *(found.tight for _, found in parts)])
         binding = tight.any(axis=0)
@@ -110,7 +113,7 @@ class Pricer:
         """
         there = self.fleet.counts if counts is None else counts
         gain = np.where(there[self.shape] > 0, gain, 0)
-        candidates = self.cheapest(gain, NUM_CHEAP)
+        candidates = self.cheapest(gain, NUM_CHEAP, rng)
         if not len(candidates):
             return []
         use = self.tight[candidates].astype(np.float64)
@@ -144,10 +147,14 @@ class Pricer:
             fillings.setdefault(full.tobytes(), Filling(chosen=full, gain=int(gains[row])))
         return list(fillings.values())
 
-    def cheapest(self, gain: Ints, number: int) -> Ints:
-        """Return the patterns that are worth something, at most ``number`` of each class."""
+    def cheapest(self, gain: Ints, number: int, rng: np.random.Generator | None = None) -> Ints:
+        """Return the patterns that are worth something, at most ``number`` of each class.
+
+        Of equals the first, or with ``rng`` any.
+        """
         useful = np.flatnonzero((gain > 0) & (self.most > 0))
-        order = useful[np.lexsort((-gain[useful], self.shape[useful]))]
+        ties = np.arange(len(useful)) if rng is None else rng.random(len(useful))
+        order = useful[np.lexsort((ties, -gain[useful], self.shape[useful]))]
         shape = self.shape[order]
         first = np.searchsorted(shape, shape)
         return np.sort(order[np.arange(len(order)) - first < number])
