@@ -18,7 +18,7 @@ from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
-_PART_WORK = 2.0
+_PART_WORK = 0.5
 """Deterministic time for one neighbourhood."""
 
 _MOST_VNODES = 24
