@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,14 @@ Ints = npt.NDArray[np.int64]
 
 
 def read_only(values: npt.ArrayLike, *, ndim: int = 1) -> Ints:
-    """Return a read-only int64 copy of ``values`` with ``ndim`` dimensions.
+    """Return ``values`` as a read-only int64 array with ``ndim`` dimensions.
 
-    Raises ValueError where the values are no whole numbers or the shape is another.
+    It is a copy, unless ``values`` is such an array already: equal domains of a fleet
+    share theirs. Raises ValueError where the values are no whole numbers or the shape
+    is another.
     """
+    if _is_read_only(values) and values.ndim == ndim:
+        return values
     array = np.array(values)
     if array.size == 0:
         array = array.astype(np.int64)
@@ -24,6 +28,16 @@ def read_only(values: npt.ArrayLike, *, ndim: int = 1) -> Ints:
     array = array.astype(np.int64, copy=True)
     array.setflags(write=False)
     return array
+
+
+def _is_read_only(values: object) -> TypeGuard[Ints]:
+    """Whether nobody can write to ``values``; a view of another array may be written through it."""
+    return (
+        isinstance(values, np.ndarray)
+        and values.dtype == np.int64
+        and not values.flags.writeable
+        and values.base is None
+    )
 
 
 ABSENT: Final = read_only([])

@@ -154,7 +154,7 @@ def _contradictions(domain: Domain) -> list[str]:
         found.append("one pnode for each vnode")
     if len(domain.memory) != num_vnodes or len(domain.page_order) != num_vnodes:
         found.append("one memory policy and page size for each vnode")
-    if not np.isin(domain.page_order, (ORDER_4KIB, ORDER_2MIB, ORDER_1GIB)).all():
+    if not set(domain.page_order.tolist()) <= {ORDER_4KIB, ORDER_2MIB, ORDER_1GIB}:
         found.append("page sizes are 4 KiB, 2 MiB or 1 GiB")
     if len(domain.hard_affinity) != num_vcpus or len(domain.soft_affinity) != num_vcpus:
         found.append("one affinity for each vcpu")
