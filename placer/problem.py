@@ -89,6 +89,25 @@ class Problem:
         """Where each domain of ``current`` is, by its name."""
         return {running.placed.domain: running.placed for running in self.current}
 
+    def with_only(self, domains: tuple[Domain, ...]) -> Problem:
+        """Return the problem of some domains, which take the place of those of their names.
+
+        Of ``current`` what is about them is kept; others that run are not there at all.
+        """
+        names = {domain.name for domain in domains}
+        current = tuple(running for running in self.current if running.placed.domain in names)
+        return replace(self, domains=domains, current=current)
+
+    def beside_what_runs(self, domain: Domain) -> Problem:
+        """Return the problem of what runs and one domain more, or one in place of its name."""
+        running = tuple(
+            domain if other.name == domain.name else other
+            for other in self.domains
+            if other.name in self.running_now
+        )
+        new = () if domain.name in self.running_now else (domain,)
+        return self.with_only((*running, *new))
+
 
 def as_running(domain: Domain, placed: PlacedDomain) -> Domain:
     """Return ``domain`` as it runs in ``placed``: its vnodes and its vcpu map are given.

@@ -7,18 +7,23 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from placer.answer import Answer, Limits
+from placer.answer import Answer, Limits, Progress
 from placer.check import check_placement, score
 from placer.cpsat.search import search, solver_info
 from placer.cpsat.sizing import find_unequal_sizes
 from placer.errors import AllocationError, ModelError
+from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import libxl
+from placer.heuristic.same_pcpus import keep_pcpus
+from placer.moves import order_moves, standing
 from placer.pages.realise import realise
+from placer.pages.rearrange import realise_moves
 from placer.placement import Placement
 from placer.problem import Problem
+from placer.quadratic.one_domain import solve_one
 from placer.refusal import explain_by_count
-from placer.result import Baseline, Level, Refusal, Result, Score, SolverInfo
+from placer.result import Baseline, Level, Move, Refusal, Result, Score, SolverInfo
 
 MAX_WORKERS = 256
 """The most threads that CP-SAT is asked for."""
@@ -69,7 +74,7 @@ def solve(
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
     limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
-    answer = _refuse_by_count(problem) or search(problem, limits, progress=progress)
+    answer = _refuse_by_count(problem) or _answer(problem, limits, progress)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
         sizes, proven = find_unequal_sizes(
             problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
@@ -99,20 +104,32 @@ def solve(
 
 def _realise(problem: Problem, result: Result, placement: Placement) -> Solution:
     """Turn a placement into frames and hold both against the checker."""
+    if problem.current:
+        placement = keep_pcpus(problem, placement)
+    moves, fewest_stops = order_moves(problem, placement)
     try:
-        frames = realise(problem, placement)
+        frames = _take_frames(problem, placement, moves)
     except AllocationError as error:
         refusals = tuple(_refuse_for_the_heap(domain.name, error) for domain in problem.domains)
         return Solution(
             result=replace(result, status="unknown", placement=None, levels=(), unplaced=refusals)
         )
-    violations = check_placement(problem, placement, frames)
+    result = replace(result, placement=placement, moves=moves, fewest_stops=fewest_stops)
+    violations = check_placement(problem, placement, frames, moves)
     if violations:
         text = "; ".join(str(violation) for violation in violations)
         raise ModelError(f"the checker refuses the solver's placement: {text}")
     points = score(problem, placement)
     levels = tuple(_settle(level, problem, points.cost) for level in result.levels)
     return Solution(result=replace(result, levels=levels), frames=frames, score=points)
+
+
+def _take_frames(
+    problem: Problem, placement: Placement, moves: tuple[Move, ...]
+) -> tuple[DomainFrames, ...]:
+    if problem.current:
+        return realise_moves(problem, placement, moves)
+    return realise(problem, placement)
 
 
 def _refuse_for_the_heap(name: str, error: AllocationError) -> Refusal:
@@ -148,7 +165,7 @@ def _settle(level: Level, problem: Problem, cost: int) -> Level:
 
 
 def _baseline(problem: Problem) -> Baseline:
-    placement = libxl.place(problem)
+    placement = place_beside(problem, libxl.place)
     return Baseline(name="libxl", placement=placement, score=score(problem, placement))
 
 
@@ -163,16 +180,18 @@ def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
         for name in placement.unplaced
     )
     cost = Level(name="cost", value=points.cost, bound=0, status="feasible")
+    moves, _ = order_moves(problem, placement)
     result = Result(
         status="feasible",
         solver=info,
         levels=(cost,),
         placement=placement,
         unplaced=refusals,
+        moves=moves,
         baseline=baseline,
     )
     try:
-        frames = realise(problem, placement)
+        frames = _take_frames(problem, placement, moves)
     except AllocationError:
         frames = ()
     return Solution(result=result, frames=frames, score=points)
@@ -185,6 +204,22 @@ def _refuse_by_count(problem: Problem) -> Answer | None:
     if any(explain_by_count(problem, domain) is not None for domain in problem.domains):
         return Answer(status="infeasible")
     return None
+
+
+def _answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
+    """Ask the quadratic core where it says it all, else the encoding, from what that found."""
+    if problem.current:
+        return search(problem, limits, progress=progress, start=_standing_start(problem))
+    one = solve_one(problem, limits)
+    return one.answer or search(problem, limits, progress=progress, start=one.start)
+
+
+def _standing_start(problem: Problem) -> Placement | None:
+    """Return the placement in which nothing moves, where there is one that keeps the rules."""
+    start = standing(problem)
+    if start is None or check_placement(problem, start):
+        return None
+    return start
 
 
 def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refusal, ...]:
@@ -211,7 +246,7 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
 
 def _ask(problem: Problem, limits: Limits) -> bool | None:
     """Whether the problem has a placement; None where that is not known in time."""
-    answer = search(problem, limits)
+    answer = _answer(problem, limits)
     if answer.interrupted:
         raise KeyboardInterrupt
     return {"optimal": True, "feasible": True, "infeasible": False}.get(answer.status)
@@ -220,7 +255,7 @@ def _ask(problem: Problem, limits: Limits) -> bool | None:
 def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
     domain = problem.domains[problem.domain_index[name]]
     counted = explain_by_count(problem, domain)
-    alone = replace(problem, domains=(domain,), allow_partial=False)
+    alone = replace(problem.beside_what_runs(domain), allow_partial=False)
     quick = replace(limits, time_limit=_EXPLAIN_SECONDS)
     fits = False if counted is not None else _ask(alone, quick)
     if fits:
@@ -253,6 +288,6 @@ def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
     nearest = tuple(
         f"fits with {text}"
         for text, other in relaxed.items()
-        if other != domain and _ask(replace(alone, domains=(other,)), quick)
+        if other != domain and _ask(alone.beside_what_runs(other), quick)
     )
     return replace(counted, nearest=nearest)
