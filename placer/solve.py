@@ -7,21 +7,20 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from placer.answer import Answer, Limits, Progress
+from placer.answer import Answer, Limits
 from placer.check import check_placement, score
-from placer.cpsat.search import search, solver_info
-from placer.cpsat.sizing import find_unequal_sizes
+from placer.cpsat.search import solver_info
 from placer.errors import AllocationError, ModelError
 from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import libxl
 from placer.heuristic.same_pcpus import keep_pcpus
-from placer.moves import order_moves, standing
+from placer.moves import order_moves
 from placer.pages.realise import realise
 from placer.pages.rearrange import realise_moves
+from placer.pipeline import find_answer
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.quadratic.one_domain import solve_one
 from placer.refusal import explain_by_count
 from placer.result import Baseline, Level, Move, Refusal, Result, Score, SolverInfo
 
@@ -74,15 +73,7 @@ def solve(
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
     limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
-    answer = _refuse_by_count(problem) or _answer(problem, limits, progress)
-    if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
-        sizes, proven = find_unequal_sizes(
-            problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
-        )
-        if sizes:
-            answer = search(problem, limits, sizes=sizes, progress=progress)
-        if not proven:
-            answer.status = "unknown" if answer.placement is None else "feasible"
+    answer = _refuse_by_count(problem) or find_answer(problem, limits, progress)
     interrupted = answer.interrupted
     try:
         unplaced = _explain(problem, answer, limits)
@@ -206,22 +197,6 @@ def _refuse_by_count(problem: Problem) -> Answer | None:
     return None
 
 
-def _answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
-    """Ask the quadratic core where it says it all, else the encoding, from what that found."""
-    if problem.current:
-        return search(problem, limits, progress=progress, start=_standing_start(problem))
-    one = solve_one(problem, limits)
-    return one.answer or search(problem, limits, progress=progress, start=one.start)
-
-
-def _standing_start(problem: Problem) -> Placement | None:
-    """Return the placement in which nothing moves, where there is one that keeps the rules."""
-    start = standing(problem)
-    if start is None or check_placement(problem, start):
-        return None
-    return start
-
-
 def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refusal, ...]:
     """A refusal with one reason for each domain that has no place."""
     if answer.placement is not None:
@@ -246,7 +221,7 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
 
 def _ask(problem: Problem, limits: Limits) -> bool | None:
     """Whether the problem has a placement; None where that is not known in time."""
-    answer = _answer(problem, limits)
+    answer = find_answer(problem, limits)
     if answer.interrupted:
         raise KeyboardInterrupt
     return {"optimal": True, "feasible": True, "infeasible": False}.get(answer.status)

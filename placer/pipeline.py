@@ -1,0 +1,65 @@
+"""Which engine answers which question."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from placer.answer import Answer, Limits, Progress
+from placer.check import check_placement
+from placer.cpsat.search import search
+from placer.cpsat.sizing import find_unequal_sizes
+from placer.fleet.many import place_many
+from placer.moves import standing
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.quadratic.one_domain import solve_one
+
+MOST_VNODES: Final = 64
+"""Up to so many vnodes one encoding is proven to the last level (MODEL level 5)."""
+
+
+def find_answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
+    """Place the domains of ``problem``, by whatever engine answers such a question best.
+
+    One plain domain is a quadratic core; up to 64 vnodes are one encoding, proven level by
+    level; more are a fleet. The answer has a valid bound for each level, whichever it was.
+    """
+    one = solve_one(problem, limits)
+    if one.answer is not None:
+        return one.answer
+    if one.start is None and is_large(problem):
+        return place_many(problem, limits, progress)
+    start = one.start or _standing_start(problem)
+    answer = search(problem, limits, progress=progress, start=start)
+    if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
+        return _split_unequally(problem, limits, progress, answer)
+    return answer
+
+
+def is_large(problem: Problem) -> bool:
+    """Return whether a problem has more vnodes than one encoding is proven for."""
+    if len(problem.domains) < 2:
+        return False
+    return sum(domain.num_vnodes for domain in problem.domains) > MOST_VNODES
+
+
+def _split_unequally(
+    problem: Problem, limits: Limits, progress: Progress | None, answer: Answer
+) -> Answer:
+    """C4's last resort, where no equal split of vnodes can be placed."""
+    sizes, proven = find_unequal_sizes(
+        problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
+    )
+    if sizes:
+        answer = search(problem, limits, sizes=sizes, progress=progress)
+    if not proven:
+        answer.status = "unknown" if answer.placement is None else "feasible"
+    return answer
+
+
+def _standing_start(problem: Problem) -> Placement | None:
+    """Return the placement in which nothing moves, where there is one that keeps the rules."""
+    start = standing(problem) if problem.current else None
+    if start is None or check_placement(problem, start):
+        return None
+    return start
