@@ -50,13 +50,27 @@ def placement_document(run: Run) -> dict[str, Any]:
             {
                 "name": refusal.domain,
                 "reason": refusal.reason,
+                "certificate": refusal.certificate,
                 "binding": list(refusal.binding),
                 "short_by": list(refusal.short_by),
                 "nearest": list(refusal.nearest),
             }
             for refusal in result.unplaced
         ],
-        "moves": [],
+        "moves": [
+            {
+                "step": move.step,
+                "domain": move.domain,
+                "kind": move.kind,
+                "from_host": move.from_host,
+                "to_host": move.to_host,
+                "from_homes": list(move.from_homes),
+                "to_homes": list(move.to_homes),
+                "pages": move.pages,
+            }
+            for move in result.moves
+        ],
+        "fewest_stops": result.fewest_stops,
         "baseline": None if result.baseline is None else _baseline(result.baseline),
     }
 

@@ -90,6 +90,17 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "summary": ("metric", "unit", "value", "baseline_value"),
     "unplaced": ("domain", "fact", "position", "text"),
+    "moves": (
+        "step",
+        "domain",
+        "kind",
+        "vnode",
+        "from_host",
+        "from_pnode",
+        "to_host",
+        "to_pnode",
+        "moved_pages",
+    ),
 }
 """The columns of each table, in order."""
 
@@ -108,6 +119,7 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
         "domains": _domains(run, costs),
         "summary": _summary(run, costs),
         "unplaced": _unplaced(run),
+        "moves": _moves(run),
     }
     return {
         name: pd.DataFrame(list(rows[name]), columns=list(columns))
@@ -325,6 +337,8 @@ def _metrics(
 def _unplaced(run: Run) -> Iterator[Row]:
     for refusal in run.result.unplaced:
         yield refusal.domain, "reason", 0, refusal.reason
+        if refusal.certificate:
+            yield refusal.domain, "certificate", 0, refusal.certificate
         for fact, texts in (
             ("binding", refusal.binding),
             ("short_by", refusal.short_by),
@@ -332,3 +346,27 @@ def _unplaced(run: Run) -> Iterator[Row]:
         ):
             for position, text in enumerate(texts):
                 yield refusal.domain, fact, position, text
+
+
+def _moves(run: Run) -> Iterator[Row]:
+    """Yield a row for each step and vnode; from or to nowhere is empty."""
+    placed = {answer.domain: answer for answer in run.placed}
+    for move in run.result.moves:
+        answer, before = placed[move.domain], run.problem.running_now.get(move.domain)
+        moved = np.zeros(answer.num_vnodes, dtype=np.int64)
+        if before is not None and move.kind != "stop":
+            same = before.host == answer.host
+            gone = before.pages - answer.pages if same else before.pages
+            moved = np.maximum(gone, 0).sum(axis=1)
+        for vnode in range(answer.num_vnodes):
+            yield (
+                move.step,
+                move.domain,
+                move.kind,
+                vnode,
+                move.from_host,
+                move.from_homes[vnode] if move.from_homes else None,
+                move.to_host,
+                move.to_homes[vnode] if move.to_homes else None,
+                int(moved[vnode]),
+            )

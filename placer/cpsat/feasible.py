@@ -1,0 +1,84 @@
+"""Questions that want any placement, or a good one, within one bound of work for all of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ortools.sat.python import cp_model
+
+from placer.answer import Answer, Limits
+from placer.cpsat.constraints import add_constraints
+from placer.cpsat.extract import extract_placement
+from placer.cpsat.search import search
+from placer.cpsat.sizing import find_unequal_sizes
+from placer.cpsat.symmetry import break_symmetry
+from placer.cpsat.timebox import SOLVED, TimeBox
+from placer.cpsat.variables import Variables
+from placer.problem import Problem
+
+_ENCODING_WORK: Final = 0.003
+"""What a question costs before it is solved, beside a thousandth of that for each term."""
+
+_SHARE: Final = 0.25
+"""One question takes at most so much of the work that is left."""
+
+
+class Questions:
+    """Answers whether problems can be placed, until ``work`` units of solving are used up.
+
+    A unit is about a second (CP-SAT's deterministic time; the making of models is
+    counted by their size), so that equal questions in equal order have equal answers;
+    the time limit of ``limits`` stops it too. Ctrl-C raises KeyboardInterrupt.
+    """
+
+    def __init__(self, limits: Limits, work: float) -> None:
+        self.limits = limits
+        self.box = TimeBox(limits, work=work)
+
+    def __call__(self, problem: Problem, *, best: bool = False) -> Answer:
+        """Return any placement of all domains of ``problem``, or with ``best`` the least-cost one.
+
+        ``infeasible`` is proven; ``unknown`` where the work was not enough.
+        """
+        if self.box.is_over():
+            return Answer(status="unknown")
+        self.box.work_done += _ENCODING_WORK * (1 + _num_terms(problem) / 1000)
+        left = max(self.box.work_left() or 0.0, 0.0)
+        box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
+        answer = search(problem, self.limits, box=box, in_order=False) if best else None
+        if answer is None:
+            answer = self._place(problem, box)
+        if answer.status == "infeasible" and any(d.auto_vnodes for d in problem.domains):
+            answer = self._place_unequally(problem, box)
+        if self.box.stopped():
+            raise KeyboardInterrupt
+        return answer
+
+    def _place(self, problem: Problem, box: TimeBox) -> Answer:
+        v = Variables(problem, spill=True)
+        add_constraints(v)
+        break_symmetry(v)
+        status, solver, _ = box.solve(v.model, lambda *_: "looking for reasons", first_will_do=True)
+        if status in SOLVED:
+            return Answer(status="feasible", placement=extract_placement(v, solver))
+        return Answer(status="infeasible" if status == cp_model.INFEASIBLE else "unknown")
+
+    def _place_unequally(self, problem: Problem, box: TimeBox) -> Answer:
+        """C4's last resort: vnodes of unequal sizes."""
+        seconds = box.seconds_left()
+        left = max(box.work_left() or 0.0, 0.001)
+        sizes, proven = find_unequal_sizes(
+            problem,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            time_limit=left if seconds is None else max(min(left, seconds), 0.001),
+        )
+        if not sizes:
+            return Answer(status="infeasible" if proven else "unknown")
+        return search(problem, self.limits, sizes=sizes, box=box, in_order=False)
+
+
+def _num_terms(problem: Problem) -> int:
+    """About how many terms an encoding has: vnodes by pnodes, and vcpus."""
+    pnodes = sum(host.num_pnodes for host in problem.hosts)
+    return sum(domain.num_vnodes * pnodes + domain.num_vcpus for domain in problem.domains)
