@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from placer.frames import (
 )
 from placer.host import Host, RunningDomain
 from placer.placement import PlacedDomain, Placement
-from placer.problem import Problem
+from placer.problem import Group, Problem, Running, as_running
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
 from placer.text_file import read_text
@@ -46,6 +46,7 @@ CSV_NAMES: Final = (
     "domains",
     "summary",
     "unplaced",
+    "moves",
 )
 RUN_FILES: Final = frozenset(
     {
@@ -100,6 +101,61 @@ class Run:
         for placed in self.placed:
             by_host.setdefault(placed.host, []).append(placed)
         return by_host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movable:
+    """What a run leaves, with its placed domains free to be moved (``Problem.current``).
+
+    ``hosts`` are those of the run, in which what the domains hold is free; ``domains`` are
+    as they run, their vnodes and vcpu maps given; ``groups`` those that they are in.
+    """
+
+    hosts: tuple[Host, ...]
+    domains: tuple[Domain, ...] = ()
+    groups: tuple[Group, ...] = ()
+    current: tuple[Running, ...] = ()
+
+
+def movable_after(run: Run) -> Movable:
+    """Return what the run leaves, with every placed domain free to be moved.
+
+    The other way to go on from a run than ``hosts_after``, where they stay. Raises
+    InputError where the run has no frames.
+    """
+    _refuse_without_frames(run)
+    domains = tuple(as_running(run.domain(placed.domain), placed) for placed in run.placed)
+    used = {name for domain in domains for name in domain.groups}
+    return Movable(
+        hosts=run.problem.hosts,
+        domains=domains,
+        groups=tuple(group for group in run.problem.groups if group.name in used),
+        current=tuple(
+            Running(placed=placed, frames=run.frames_of(placed.domain)) for placed in run.placed
+        ),
+    )
+
+
+def allow_moves(problem: Problem, movables: Iterable[Movable], max_moves: int | None) -> Problem:
+    """Return ``problem`` with what runs on its hosts free to be moved.
+
+    ``movables`` are of the runs whose hosts, as ``hosts_after`` gives them, ``problem`` was
+    made with; the hosts of each take the place of those of their names. With ``max_moves=1``
+    it asks whether moving one of them would do. Raises InputError where the two contradict
+    one another.
+    """
+    found = list(movables)
+    hosts = {host.name: host for movable in found for host in movable.hosts}
+    groups = {group.name: group for movable in found for group in movable.groups}
+    groups.update((group.name, group) for group in problem.groups)
+    return replace(
+        problem,
+        hosts=tuple(hosts.get(host.name, host) for host in problem.hosts),
+        domains=(*(d for movable in found for d in movable.domains), *problem.domains),
+        groups=tuple(groups.values()),
+        current=(*problem.current, *(r for movable in found for r in movable.current)),
+        max_moves=max_moves,
+    )
 
 
 def is_run(folder: Path) -> bool:
@@ -160,6 +216,15 @@ def hosts_after(run: Run) -> tuple[Host, ...]:
     frames of the home pnode of vnode 0. Raises InputError where the run has no frames or
     they do not lie in the hosts' free memory.
     """
+    _refuse_without_frames(run)
+    after = []
+    for host in run.problem.hosts:
+        placed = run.placed_on.get(host.name, [])
+        after.append(_host_after(run, host, placed) if placed else host)
+    return tuple(after)
+
+
+def _refuse_without_frames(run: Run) -> None:
     if run.placed and not run.frames:
         raise InputError(
             Fault(
@@ -169,11 +234,6 @@ def hosts_after(run: Run) -> tuple[Host, ...]:
                 expected="the frames of the placed domains",
             )
         )
-    after = []
-    for host in run.problem.hosts:
-        placed = run.placed_on.get(host.name, [])
-        after.append(_host_after(run, host, placed) if placed else host)
-    return tuple(after)
 
 
 def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from typing import Final, TextIO
@@ -16,10 +17,10 @@ from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
 from placer.report.document import realised_pages
 from placer.report.printable import printable
-from placer.result import Level, Result, Score
+from placer.result import Level, Move, Result, Score
 from placer.run import Run
 from placer.topology import topology_of
-from placer.units import PAGES_PER_MIB
+from placer.units import PAGES_PER_MIB, format_pages
 
 WIDTH: Final = 100
 """Columns of a table that does not go to a terminal."""
@@ -75,6 +76,9 @@ def _print_run(run: Run, score: Score | None, console: Console) -> None:
     if run.result.levels:
         console.print(_level_table(run.result.levels))
         console.print()
+    if run.result.moves:
+        console.print(_move_table(run.result.moves))
+        console.print()
     for line in summary_lines(run, score):
         console.print(Text(printable(line)), soft_wrap=True)
 
@@ -89,8 +93,34 @@ def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
         if score.violations:
             yield f"this answer breaks {_count(score.violations, 'rule')}:"
             yield from (f"  {violation}" for violation in score.violations)
+    if run.problem.current:
+        yield from move_lines(run)
     if result.baseline is not None and result.solver.name != result.baseline.name:
         yield from _baseline_lines(run, score)
+
+
+def move_lines(run: Run) -> Iterator[str]:
+    """Yield how much of what runs is moved, and what has to stop to make room."""
+    result = run.result
+    moved = {move.domain: move.pages for move in result.moves if move.pages}
+    kinds = Counter(move.kind for move in result.moves if move.kind in ("live", "restart", "stop"))
+    words = [f"{count} {_MOVE_WORDS[kind]}" for kind, count in kinds.items()]
+    text = f" ({', '.join(words)})" if words else ""
+    if result.placement is not None:
+        yield (
+            f"{len(moved)} of {len(run.problem.current)} running domains moved{text}, "
+            f"{format_pages(sum(moved.values()))} in all"
+        )
+    stopped = [move.domain for move in result.moves if move.kind == "stop"]
+    if stopped:
+        known = "no fewer will do" if result.fewest_stops else "whether fewer will do is not known"
+        yield (
+            "no order keeps every pnode within its room while all of them run: stop "
+            f"{', '.join(stopped)} first ({known})"
+        )
+
+
+_MOVE_WORDS: Final = {"live": "live", "restart": "restarted", "stop": "stopped first"}
 
 
 def _outcome(result: Result) -> str:
@@ -199,6 +229,34 @@ def _mib(pages: int) -> str:
 def _figure(value: float) -> str:
     """Return a figure to four decimals, one at least: ``14.0``."""
     return str(round(value, 4))
+
+
+def _move_table(moves: tuple[Move, ...]) -> Table:
+    table = _new_table(
+        ("step", True),
+        ("move", False),
+        ("domain", False),
+        ("from", False),
+        ("to", False),
+        ("MiB moved", True),
+    )
+    for move in moves[:MAX_ROWS]:
+        table.add_row(
+            str(move.step),
+            move.kind,
+            Text(printable(move.domain)),
+            Text(printable(_where(move.from_host, move.from_homes))),
+            Text(printable(_where(move.to_host, move.to_homes))),
+            _mib(move.pages),
+        )
+    if len(moves) > MAX_ROWS:
+        table.caption = f"and {len(moves) - MAX_ROWS} more steps"
+    return table
+
+
+def _where(host: str | None, homes: tuple[int, ...]) -> str:
+    """A host with the home pnode of each vnode: ``h1: 0 2``."""
+    return "" if host is None else f"{host}: {' '.join(map(str, homes))}"
 
 
 def _level_table(levels: tuple[Level, ...]) -> Table:

@@ -53,7 +53,7 @@ def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
         return
     if run.result.status not in ("optimal", "feasible"):
         faults.append(f"result.json: status {run.result.status} with a placement")
-    violations = check_placement(run.problem, placement, run.frames or None)
+    violations = check_placement(run.problem, placement, run.frames or None, run.result.moves)
     faults += [str(violation) for violation in violations]
     checked.append(f"placement: {len(run.placed)} of {len(run.problem.domains)} domains, all rules")
     if run.frames:
@@ -62,6 +62,8 @@ def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
         checked.append(f"frames: {pages} pages in {runs} runs of extents")
     elif run.placed:
         checked.append("frames: none, the placement was not realised")
+    if run.problem.current:
+        checked.append(f"moves: {len(run.result.moves)} steps, replayed")
     faults += _unexplained(run, placement)
     values = level_values(run.problem, placement)
     for level in run.result.levels:

@@ -46,7 +46,7 @@ def test_what_was_recomputed_is_listed(folder: Path) -> None:
         f"frames: 1048576 pages in {len(sample_runs.rc9().frames[0].runs)} runs of extents",
         "levels: vcpus_off_home, cost",
         "levels not recomputed: homes_in_order",
-        "files: placement.json and 8 CSV files",
+        "files: placement.json and 9 CSV files",
     )
 
 
