@@ -32,6 +32,20 @@ class Group:
     over: Literal["hosts", "pnodes"] = "hosts"
 
 
+def join_groups(some: tuple[Group, ...], others: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Return both, a group once; InputError where two of one name are not the same."""
+    joined = {group.name: group for group in some}
+    faults = []
+    for group in others:
+        if joined.setdefault(group.name, group) != group:
+            found = f"{group.name!r}, otherwise among what runs"
+            expected = "one group of that meaning"
+            faults.append(Fault(source="problem", field="group", found=found, expected=expected))
+    if faults:
+        raise InputError(faults)
+    return tuple(joined.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """Where a domain runs now that may be moved, and the machine frames that it holds.
@@ -145,7 +159,10 @@ def _faults(problem: Problem) -> list[Fault]:
             fault("", "host", f"{count} hosts named {name!r}", "unique names")
     for name, count in Counter(domain.name for domain in problem.domains).items():
         if count > 1:
-            fault("", "domain", f"{count} domains named {name!r}", "unique names")
+            what = "a domain of that name runs already"
+            if name not in problem.running_now:
+                what = f"{count} domains named {name!r}"
+            fault("", f"domain {name}", what, "unique names")
     running = {run.name for host in problem.hosts for run in host.running}
     groups = {group.name for group in problem.groups}
     hosts = {host.name for host in problem.hosts}

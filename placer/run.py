@@ -26,7 +26,7 @@ from placer.frames import (
 )
 from placer.host import Host, RunningDomain
 from placer.placement import PlacedDomain, Placement
-from placer.problem import Group, Problem, Running, as_running
+from placer.problem import Group, Problem, Running, as_running, join_groups
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
 from placer.text_file import read_text
@@ -146,13 +146,14 @@ def allow_moves(problem: Problem, movables: Iterable[Movable], max_moves: int | 
     """
     found = list(movables)
     hosts = {host.name: host for movable in found for host in movable.hosts}
-    groups = {group.name: group for movable in found for group in movable.groups}
-    groups.update((group.name, group) for group in problem.groups)
+    groups = problem.groups
+    for movable in found:
+        groups = join_groups(groups, movable.groups)
     return replace(
         problem,
         hosts=tuple(hosts.get(host.name, host) for host in problem.hosts),
         domains=(*(d for movable in found for d in movable.domains), *problem.domains),
-        groups=tuple(groups.values()),
+        groups=groups,
         current=(*problem.current, *(r for movable in found for r in movable.current)),
         max_moves=max_moves,
     )

@@ -35,12 +35,6 @@ class Solver(StrEnum):
 
 
 def place(
-    domains: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="DOMAIN", help="xl.cfg or domains.toml files, folders of them, or globs."
-        ),
-    ],
     host: Annotated[
         list[str],
         typer.Option(
@@ -49,6 +43,32 @@ def place(
             "'pnode:2 core:4 memory:16GiB'. May repeat.",
         ),
     ],
+    domains: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DOMAIN",
+            help="xl.cfg or domains.toml files, folders of them, or globs. With --rebalance "
+            "there may be none.",
+            show_default=False,
+        ),
+    ] = None,
+    rebalance: Annotated[
+        bool,
+        typer.Option(
+            "--rebalance/--keep",
+            help="Let the domains that a run given as --host has placed be moved, or leave "
+            "them where they are (the default).",
+            show_default=False,
+        ),
+    ] = False,
+    max_moves: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Move at most N domains, with --rebalance."),
+    ] = None,
+    max_moved_gib: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="G", help="Move at most G GiB of memory, with --rebalance."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write the run as this folder."),
@@ -93,13 +113,21 @@ def place(
     clock = _Clock()
     if time_limit is not None and not time_limit > 0:
         raise typer.BadParameter("expected above 0", param_hint="--time-limit")
+    if not rebalance and (max_moves is not None or max_moved_gib is not None):
+        hint = "--max-moves" if max_moves is not None else "--max-moved-gib"
+        raise typer.BadParameter("expected together with --rebalance", param_hint=hint)
+    if not domains and not rebalance:
+        raise typer.BadParameter("expected a domain, or --rebalance", param_hint="DOMAIN")
     slack = _parse_percent(cost_slack)
     if out is not None:
         refuse_unless_replaceable(out)
     warnings: list[Fault] = []
     problem = _read_problem(
-        domains,
+        domains or [],
         host,
+        rebalance=rebalance,
+        max_moves=max_moves,
+        max_moved_pages=_pages_of_gib(max_moved_gib),
         warnings=warnings,
         fallback=fallback,
         ignore_pnodes=ignore_pnodes,
@@ -130,6 +158,9 @@ def _read_problem(
     domain_args: list[str],
     host_args: list[str],
     *,
+    rebalance: bool,
+    max_moves: int | None,
+    max_moved_pages: int | None,
     warnings: list[Fault],
     fallback: bool,
     ignore_pnodes: bool,
@@ -139,21 +170,27 @@ def _read_problem(
 ) -> Problem:
     """Read all arguments; say the warnings first, then raise every fault of all of them."""
     from placer.errors import InputError
-    from placer.problem import Problem
+    from placer.problem import Problem, join_groups
+    from placer.read.domains_toml import DomainSet
     from placer.read.policies import read_policy
-    from placer.read.sources import read_domains, read_hosts
+    from placer.read.sources import read_domains, read_start
 
     faults: list[Fault] = []
-    domain_set, hosts, chosen = None, None, None
+    domain_set, start, chosen = None, None, None
     try:
-        domain_set = read_domains(
-            domain_args, fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=warnings
-        )
+        domain_set = DomainSet(domains=())
+        if domain_args:
+            domain_set = None
+            domain_set = read_domains(
+                domain_args, fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=warnings
+            )
     except InputError as error:
         faults.extend(error.faults)
     try:
-        hosts, found = read_hosts(host_args)
-        warnings.extend(found)
+        start = read_start(host_args, rebalance=rebalance)
+        warnings.extend(start.warnings)
+        if not domain_args and not start.current:
+            faults.append(_nothing_to_move(host_args))
     except InputError as error:
         faults.extend(error.faults)
     try:
@@ -162,16 +199,43 @@ def _read_problem(
     except InputError as error:
         faults.extend(error.faults)
     say_warnings(warnings)
-    if domain_set is None or hosts is None or chosen is None:
+    if faults or domain_set is None or start is None or chosen is None:
         raise InputError(faults)
     return Problem(
-        hosts=hosts,
-        domains=domain_set.domains,
-        groups=domain_set.groups,
+        hosts=start.hosts,
+        domains=(*start.domains, *domain_set.domains),
+        groups=join_groups(start.groups, domain_set.groups),
+        current=start.current,
+        max_moves=max_moves,
+        max_moved_pages=max_moved_pages,
         policy=chosen,
         allow_partial=allow_partial,
         cost_slack=cost_slack,
     )
+
+
+def _nothing_to_move(host_args: list[str]) -> Fault:
+    from placer.errors import Fault
+
+    return Fault(
+        source=" ".join(host_args),
+        field="--rebalance",
+        found="no domain that may be moved",
+        expected="a finished run as --host, or domains to place",
+    )
+
+
+def _pages_of_gib(gib: float | None) -> int | None:
+    """Return the whole pages of so many GiB."""
+    from math import isfinite
+
+    from placer.units import PAGES_PER_MIB
+
+    if gib is None:
+        return None
+    if not isfinite(gib):
+        raise typer.BadParameter("expected a number", param_hint="--max-moved-gib")
+    return int(gib * 1024 * PAGES_PER_MIB)
 
 
 def _parse_percent(text: str) -> Fraction:

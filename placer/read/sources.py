@@ -8,17 +8,20 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.host import Host
-from placer.problem import Group
+from placer.problem import Group, Running, join_groups
 from placer.read.domains_toml import DomainSet, read_domains_toml
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
 from placer.read.xl_domain import read_xl
 from placer.text_file import is_file_name, read_text
+
+if TYPE_CHECKING:
+    from placer.run import Movable
 
 Kind = Literal["hosts", "domains"]
 
@@ -30,6 +33,7 @@ _EXPECTED: Final[dict[Kind, str]] = {
     "hosts": "an inventory, a folder, a glob, a run or a synthetic host",
     "domains": "an xl.cfg or .toml file, a folder or a glob",
 }
+_DOM0: Final = frozenset({"Domain-0", "dom0"})
 _OWN_KEYS: Final[dict[Kind, frozenset[str]]] = {
     "hosts": frozenset({"host"}),
     "domains": frozenset({"domain", "group"}),
@@ -62,9 +66,37 @@ def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
     memory:16GiB"``. Several synthetic hosts without a name are host0, host1 and so on.
     Raises InputError with the faults of all arguments, two hosts of one name among them.
     """
+    found = read_start(args, rebalance=False)
+    return found.hosts, found.warnings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Hosts with what may be moved on them: the domains that finished runs have placed.
+
+    ``domains``, ``groups`` and ``current`` are for the `Problem`, before what is new; empty
+    where running domains are left where they are.
+    """
+
+    hosts: tuple[Host, ...]
+    warnings: list[Fault]
+    domains: tuple[Domain, ...] = ()
+    groups: tuple[Group, ...] = ()
+    current: tuple[Running, ...] = ()
+
+
+def read_start(args: Sequence[str], *, rebalance: bool) -> Start:
+    """Return what the arguments of `read_hosts` name, with what may be moved there.
+
+    With ``rebalance`` the domains that a finished run has placed may be moved. Of the other
+    domains that run on a host, dom0 apart, a warning says that they stay: where the vnodes of
+    a domain are is known from the run that placed it alone. Raises InputError as `read_hosts`
+    does.
+    """
     warnings: list[Fault] = []
     named = _Named()
     hosts: list[Host] = []
+    movables: list[Movable] | None = [] if rebalance else None
     synthetic = [arg for arg in args if _is_synthetic(arg)]
     numbers = iter(range(len(synthetic)))
     for arg in args:
@@ -74,7 +106,7 @@ def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
                 name = "host" if len(synthetic) == 1 else f"host{number}"
                 found = [parse_synthetic(arg, name)]
             else:
-                found = list(_read_host_paths(arg, warnings))
+                found = list(_read_host_paths(arg, warnings, movables))
         except InputError as error:
             named.faults.extend(error.faults)
             continue
@@ -87,7 +119,35 @@ def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
         )
     if named.faults:
         raise InputError(named.faults)
-    return tuple(hosts), warnings
+    if movables is None:
+        return Start(hosts=tuple(hosts), warnings=warnings)
+    warnings.extend(_stays(host) for host in hosts if _of_unknown_vnodes(host))
+    groups: tuple[Group, ...] = ()
+    for movable in movables:
+        groups = join_groups(groups, movable.groups)
+    return Start(
+        hosts=tuple(hosts),
+        warnings=warnings,
+        domains=tuple(domain for movable in movables for domain in movable.domains),
+        groups=groups,
+        current=tuple(running for movable in movables for running in movable.current),
+    )
+
+
+def _of_unknown_vnodes(host: Host) -> list[str]:
+    """The domains on a host, dom0 apart, of which no vnodes are known."""
+    return [run.name for run in host.running if run.domid != 0 and run.name not in _DOM0]
+
+
+def _stays(host: Host) -> Fault:
+    names = _of_unknown_vnodes(host)
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return Fault(
+        source=host.source or "hosts",
+        field=f"running domains of {host.name}",
+        found=f"{shown}, of which no vnodes are known: they stay where they are",
+        expected="the run that placed them as --host, where they are to be moved",
+    )
 
 
 def read_domains(
@@ -212,13 +272,15 @@ def _is_synthetic(arg: str) -> bool:
     return is_synthetic(arg) and not is_file_name(arg)
 
 
-def _read_host_paths(arg: str, warnings: list[Fault]) -> Iterator[Host]:
+def _read_host_paths(
+    arg: str, warnings: list[Fault], movables: list[Movable] | None
+) -> Iterator[Host]:
     """Yield the hosts of all files and runs that ``arg`` stands for."""
     faults: list[Fault] = []
     for path in _paths(arg, "hosts")[0]:
         try:
             if path.is_dir():
-                yield from _read_run(path)
+                yield from _read_run(path, movables)
             else:
                 yield from read_inventory(path, warnings=warnings)
         except InputError as error:
@@ -227,11 +289,17 @@ def _read_host_paths(arg: str, warnings: list[Fault]) -> Iterator[Host]:
         raise InputError(faults)
 
 
-def _read_run(folder: Path) -> Iterator[Host]:
-    """Yield the hosts of a run as it leaves them."""
-    from placer.run import hosts_after, read_run
+def _read_run(folder: Path, movables: list[Movable] | None) -> Iterator[Host]:
+    """Yield the hosts of a run as it leaves them, or as it found them with what may be moved."""
+    from placer.run import hosts_after, movable_after, read_run
 
-    for host in hosts_after(read_run(folder)):
+    run = read_run(folder)
+    if movables is None:
+        hosts = hosts_after(run)
+    else:
+        movables.append(movable_after(run))
+        hosts = movables[-1].hosts
+    for host in hosts:
         yield replace(host, source=str(folder))
 
 

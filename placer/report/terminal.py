@@ -106,11 +106,12 @@ def move_lines(run: Run) -> Iterator[str]:
     kinds = Counter(move.kind for move in result.moves if move.kind in ("live", "restart", "stop"))
     words = [f"{count} {_MOVE_WORDS[kind]}" for kind, count in kinds.items()]
     text = f" ({', '.join(words)})" if words else ""
-    if result.placement is not None:
-        yield (
-            f"{len(moved)} of {len(run.problem.current)} running domains moved{text}, "
-            f"{format_pages(sum(moved.values()))} in all"
-        )
+    number = len(run.problem.current)
+    if result.placement is not None and moved:
+        pages = format_pages(sum(moved.values()))
+        yield f"{len(moved)} of {number} running domains moved{text}, {pages} in all"
+    elif result.placement is not None:
+        yield f"none of {number} running domains moved{text}"
     stopped = [move.domain for move in result.moves if move.kind == "stop"]
     if stopped:
         known = "no fewer will do" if result.fewest_stops else "whether fewer will do is not known"
