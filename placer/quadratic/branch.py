@@ -11,7 +11,7 @@ from placer.arrays import Ints
 from placer.quadratic.core import QuadraticCore
 from placer.quadratic.matching import match
 from placer.quadratic.partial import Batch, Tables, VcpuTerms
-from placer.quadratic.relaxation import deal_spare, set_bounds
+from placer.quadratic.relaxation import exact_cost, seat_units, set_bounds
 
 MAX_NODES: Final = 2_000_000
 """How many partial assignments are looked at before the search gives up."""
@@ -30,8 +30,8 @@ class BranchAnswer:
     """The answer of ``solve_core``.
 
     ``locations[i]`` and ``cost`` are the best found, None where there is none; no assignment
-    costs less than ``bound``. ``spare[i]`` are the units beyond its demand that i was
-    dealt, where the core has any to deal. Where ``proven``, ``locations`` is the
+    costs less than ``bound``. ``units[i, p]`` are the vcpus of i that run at p, where terms say
+    more of them than the core does. Where ``proven``, ``locations`` is the
     lexicographically first of the assignments of least cost, or None is possible.
     ``nodes`` counts the partial assignments looked at.
     """
@@ -40,7 +40,7 @@ class BranchAnswer:
     cost: int | None
     bound: int
     proven: bool
-    spare: Ints | None = None
+    units: Ints | None = None
     nodes: int = 0
 
 
@@ -137,8 +137,13 @@ class _Search:
             if children.depth < tables.num_facilities:
                 stack.append(children)
                 continue
-            best = children.select(slice(0, 1))
-            limit = int(best.bound[0]) - 1
+            for row, bound in enumerate(children.bound.tolist()):
+                if limit is not None and bound > limit:
+                    break
+                cost = exact_cost(tables, children, row)
+                if cost < tables.cannot and (limit is None or cost <= limit):
+                    best = children.select(slice(row, row + 1))
+                    best.bound[0], limit = cost, cost - 1
         if not stack:
             return best, None
         return best, min(int(batch.bound.min()) for batch in stack)
@@ -157,22 +162,29 @@ class _Search:
             children = set_bounds(tables, children, cost)
             if not len(children):
                 continue
-            if children.depth == tables.num_facilities:
-                return children.select(slice(0, 1))
-            stack.append(children)
+            if children.depth < tables.num_facilities:
+                stack.append(children)
+                continue
+            for row in range(len(children)):
+                if exact_cost(tables, children, row) <= cost:
+                    children.bound[row] = cost
+                    return children.select(slice(row, row + 1))
         return None
 
     def answer(self, found: Batch, bound: int, *, proven: bool) -> BranchAnswer:
         """Put one whole assignment into the order of the core."""
         order = np.asarray(self.tables.order)
-        locations, spare = np.empty_like(found.at[0]), np.empty_like(found.at[0])
+        locations = np.empty_like(found.at[0])
         locations[order] = found.at[0]
-        spare[order] = deal_spare(self.tables, found)[1][0]
+        seated, units = seat_units(self.tables, found, 0), None
+        if seated is not None:
+            units = np.empty_like(seated)
+            units[order] = seated
         return BranchAnswer(
             locations=locations,
             cost=int(found.bound[0]),
             bound=bound,
             proven=proven,
-            spare=spare,
+            units=units,
             nodes=self.nodes,
         )

@@ -39,6 +39,14 @@ MEMORY, VCPUS = 0, 1
 """Rows of the core's resources; 2 MiB and 1 GiB extents follow where they are wanted."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """What one vcpu of a vnode costs: ``linear[i, p]`` at p, ``flow[i, j]`` for each access."""
+
+    linear: Ints
+    flow: Ints
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainCore:
     """A domain on a host as a core, and how to read an answer.
@@ -47,6 +55,9 @@ class DomainCore:
     times the model's cost plus the vcpus outside their soft mask. ``least[i]`` vcpus of
     vnode i are in the core's demand. ``rooms`` seats the vcpus, ``asked`` is where homes
     may be as far as pnodes asked for say.
+
+    ``unit`` is what one vcpu costs where it runs, None where vcpus of a vnode differ in that
+    or in where they may run; ``spill_price`` is above the cost of all.
 
     ``must_be_local``: some vnode is *preferred* and might be spilled, so that the best
     assignment is proven best only at ``local_cost``, where every access is local.
@@ -60,6 +71,8 @@ class DomainCore:
     asked: Mask
     must_be_local: bool
     local_cost: int
+    unit: UnitCost | None
+    spill_price: int
 
     @property
     def memory_alone(self) -> QuadraticCore:
@@ -74,6 +87,31 @@ class DomainCore:
             capacity=core.capacity[rows],
             allowed=self.asked,
             needs=np.zeros_like(core.needs),
+        )
+
+    def with_spill(self, num_vcpus: int) -> tuple[QuadraticCore, VcpuTerms] | None:
+        """Return the core and terms of the same where vcpus may run off home as a last resort.
+
+        Each vcpu off home costs ``spill_price`` more. None where that is not all there is to it:
+        unreachable pairs, a price for hyperthreads, memory that may be spilled too.
+        """
+        core, terms = self.core, self.terms
+        if self.unit is None or core.unreachable.any() or self.must_be_local:
+            return None
+        if terms is not None and terms.price:
+            return None
+        capacity = core.capacity.copy()
+        capacity[VCPUS] = num_vcpus
+        nothing = np.zeros(core.num_facilities, dtype=np.int64)
+        return replace(core, capacity=capacity), VcpuTerms(
+            resource=VCPUS,
+            num_spare=0 if terms is None else terms.num_spare,
+            most_spare=nothing if terms is None else terms.most_spare,
+            linear=self.unit.linear,
+            flow=self.unit.flow,
+            room=self.rooms.most,
+            price=self.spill_price,
+            spill=True,
         )
 
 
@@ -110,7 +148,7 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
     seats = _find_seats(domain, host, least, most)
     if seats is None:
         return None
-    rooms, allowed = seats
+    rooms, allowed, alike = seats
     off_soft = _off_soft(domain, host)
     if off_soft is None:
         return None
@@ -121,10 +159,13 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
     scale = domain.num_vcpus + 1 if has_soft else 1
     fixed = domain.vcpu_to_vnode is not None
     unit_flow = shares * (SPILL_UNITS * scale)
-    unit_soft = np.zeros_like(off_soft) if fixed else off_soft
+    unit_soft = off_soft // np.maximum(least, 1)[:, None] if fixed else off_soft
+    linear = off_soft if fixed else least[:, None] * off_soft
+    alike = alike and bool((least[:, None] * unit_soft == linear).all())
+    unit = UnitCost(unit_soft, unit_flow)
     exact = np.array([[share > 0 for share in row] for row in exact_shares(domain)])
     core = QuadraticCore(
-        linear=off_soft if fixed else least[:, None] * off_soft,
+        linear=linear,
         flow=least[:, None] * unit_flow,
         distance=host.distances,
         demand=_demand(domain, least),
@@ -137,13 +178,15 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
     )
     return DomainCore(
         core=core,
-        terms=_terms(domain, host, least, most, unit_flow, unit_soft, scale),
+        terms=_terms(domain, host, least, most, unit, scale),
         scale=scale,
         least=least,
         rooms=rooms,
         asked=_asked_for(domain, host),
         must_be_local=bool(spills),
         local_cost=domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS,
+        unit=unit if alike else None,
+        spill_price=(domain.num_vcpus * UNREACHABLE * COST_UNITS + 1) * scale,
     )
 
 
@@ -162,11 +205,14 @@ def _asked_for(domain: Domain, host: Host) -> Mask:
     return np.asarray((asked < 0) | (asked == np.arange(host.num_pnodes)))
 
 
-def _find_seats(domain: Domain, host: Host, least: Ints, most: Ints) -> tuple[Rooms, Mask] | None:
-    """The seats of the host, and which vnode may have its home where.
+def _find_seats(
+    domain: Domain, host: Host, least: Ints, most: Ints
+) -> tuple[Rooms, Mask, bool] | None:
+    """The seats of the host, which vnode may have its home where, and whether vcpus are alike.
 
-    Masks that hold each pnode wholly or not at all say where vnodes may be; one mask
-    for all vcpus says how many seats there are. Others are left to the encoding.
+    One mask for all vcpus says how many seats there are. Masks that differ say where
+    vnodes may be, if they hold each pnode wholly or not at all; others are left to the
+    encoding.
     """
     allowed = _asked_for(domain, host)
     masks = {
@@ -175,18 +221,20 @@ def _find_seats(domain: Domain, host: Host, least: Ints, most: Ints) -> tuple[Ro
         )
         for mask in domain.hard_affinity
     }
-    only = next(iter(masks.values())) if len(masks) == 1 else None
-    plain = find_rooms(domain, host, None)
-    if plain is None or masks == {None: None}:
-        return None if plain is None else (plain, allowed)
+    if len(masks) == 1:
+        rooms = find_rooms(domain, host, next(iter(masks.values())))
+        if rooms is not None:
+            return rooms, allowed, True
+    rooms = find_rooms(domain, host, None)
+    if rooms is None:
+        return None
     held: dict[str, Mask] = {}
     for text, mask in masks.items():
         if text is None or mask is None:
             continue
-        inside = _pnodes_held(plain, host, mask)
+        inside = _pnodes_held(rooms, host, mask)
         if inside is None:
-            rooms = None if only is None else find_rooms(domain, host, only)
-            return None if rooms is None else (rooms, allowed)
+            return None
         held[text] = inside
     if domain.vcpu_to_vnode is None and (len(masks) > 1 or ((least == 0) & (most > 0)).any()):
         return None
@@ -197,7 +245,7 @@ def _find_seats(domain: Domain, host: Host, least: Ints, most: Ints) -> tuple[Ro
             allowed[domain.vcpu_to_vnode[vcpu]] &= held[affinity.text]
         else:
             allowed[least > 0] &= held[affinity.text]
-    return plain, allowed
+    return rooms, allowed, False
 
 
 def _pnodes_held(rooms: Rooms, host: Host, mask: frozenset[int]) -> Mask | None:
@@ -273,8 +321,7 @@ def _terms(
     host: Host,
     least: Ints,
     most: Ints,
-    unit_flow: Ints,
-    unit_soft: Ints,
+    unit: UnitCost,
     scale: int,
 ) -> VcpuTerms | None:
     num_spare = domain.num_vcpus - int(least.sum())
@@ -289,8 +336,8 @@ def _terms(
         resource=VCPUS,
         num_spare=num_spare,
         most_spare=most - least,
-        linear=unit_soft,
-        flow=unit_flow,
+        linear=unit.linear,
+        flow=unit.flow,
         room=np.maximum(cores, 0),
         price=host.smt_penalty * COST_UNITS * scale if priced else 0,
     )

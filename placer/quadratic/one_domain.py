@@ -17,7 +17,9 @@ from placer.pcpus import name_pcpus, seats_of
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.quadratic.branch import BranchAnswer, solve_core
+from placer.quadratic.core import QuadraticCore
 from placer.quadratic.of_domain import DomainCore, describe
+from placer.quadratic.partial import VcpuTerms
 from placer.result import Level
 
 MAX_NODES: Final = 200_000
@@ -57,9 +59,7 @@ def solve_one(problem: Problem, limits: Limits) -> OneDomain:
     domain = problem.domains[0]
     hosts = [host for host in problem.hosts if _may_run_on(domain, host)]
     tried = _Trials(domain)
-    for host in hosts:
-        if not tried.take(host):
-            return OneDomain(start=tried.placement())
+    tried.try_hosts(hosts)
     placement = tried.placement()
     if not tried.is_proven():
         return OneDomain(start=placement)
@@ -67,7 +67,7 @@ def solve_one(problem: Problem, limits: Limits) -> OneDomain:
         return OneDomain(answer=Answer(status="infeasible"))
     if placement is None:
         placement = Placement(domains=(), unplaced=(domain.name,))
-    levels = list(_levels(problem, placement, tried.cost, tried.off_soft, started))
+    levels = list(_levels(problem, placement, tried.values(), started))
     if not hosts:  # there are no homes to put in order
         levels.pop()
     return OneDomain(answer=Answer(status="optimal", levels=levels, placement=placement))
@@ -93,72 +93,87 @@ def _may_run_on(domain: Domain, host: Host) -> bool:
 
 
 class _Trials:
-    """The best of the hosts so far, and what is known of those that hold nothing."""
+    """The best of the hosts so far, and what is known of those that hold nothing.
+
+    ``seen`` are the hosts tried without spill, each kind once. Whatever runs off home comes
+    after all that does not, so it is tried only where every host refuses that.
+    """
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self.seen: list[DomainCore] = []
+        self.seen: list[tuple[Host, DomainCore]] = []
         self.best: tuple[Host, DomainCore, BranchAnswer] | None = None
-        self.refused: list[DomainCore] = []
         self.complete = True
+        self.spilled = False
 
-    def take(self, host: Host) -> bool:
-        """Try one more host; False where the domain is not plain there."""
-        found = describe(self.domain, host)
-        if found is None:
+    def try_hosts(self, hosts: list[Host]) -> None:
+        """Try every host, with spill where there is nothing without."""
+        for host in hosts:
+            found = describe(self.domain, host)
+            if found is None:
+                self.complete = False
+                return
+            if any(_is_alike(found, other) for _, other in self.seen):
+                continue
+            self.seen.append((host, found))
+            self._take(host, found, found.core, found.terms)
+        if self.best is None and self.complete:
+            self.spilled = True
+            for host, found in self.seen:
+                self._try_with_spill(host, found)
+
+    def _try_with_spill(self, host: Host, found: DomainCore) -> None:
+        if found.must_be_local:
             self.complete = False
-            return False
-        if any(_is_alike(found, other) for other in self.seen):
-            return True
-        self.seen.append(found)
+        elif self.domain.cpu_spill != "never" and not _is_refused(found, self.domain):
+            spilled = found.with_spill(self.domain.num_vcpus)
+            if spilled is None:
+                self.complete = False
+            else:
+                self._take(host, found, *spilled)
+
+    def _take(
+        self, host: Host, found: DomainCore, core: QuadraticCore, terms: VcpuTerms | None
+    ) -> None:
         upper = None if self.best is None else (self.best[2].cost or 0) - 1
         try:
-            answer = solve_core(found.core, max_nodes=MAX_NODES, upper=upper, terms=found.terms)
+            answer = solve_core(core, max_nodes=MAX_NODES, upper=upper, terms=terms)
         except ValueError:  # costs beyond 64 bits
             self.complete = False
-            return False
+            return
         self.complete = self.complete and answer.proven
         if answer.locations is not None:
             self.best = (host, found, answer)
-        elif upper is None:
-            self.refused.append(found)
-        return True
 
-    @property
-    def cost(self) -> int:
-        """The cost of the best placement, 0 where there is none."""
-        return 0 if self.best is None else (self.best[2].cost or 0) // self.best[1].scale
-
-    @property
-    def off_soft(self) -> int:
-        """Its vcpus outside their soft mask."""
-        return 0 if self.best is None else (self.best[2].cost or 0) % self.best[1].scale
+    def values(self) -> tuple[int, int, int]:
+        """Vcpus off home, cost, and vcpus outside their soft mask; 0 where nothing is placed."""
+        if self.best is None:
+            return 0, 0, 0
+        _, found, answer = self.best
+        off_home, rest = 0, answer.cost or 0
+        if self.spilled:
+            off_home, rest = divmod(rest, found.spill_price)
+        return off_home, *divmod(rest, found.scale)
 
     def is_proven(self) -> bool:
-        """Whether no placement of any kind is better, or none is possible.
-
-        Where vcpus may leave home as a last resort, nothing but memory and homes can
-        refuse a host; where memory may spill, nothing here can.
-        """
-        if not self.complete:
-            return False
-        if self.best is not None:
-            _, found, _ = self.best
-            return not found.must_be_local or self.cost == found.local_cost
-        if any(found.must_be_local for found in self.refused):
-            return False
-        return self.domain.cpu_spill == "never" or all(
-            _is_refused(found, self.domain) for found in self.refused
-        )
+        """Whether no placement of any kind is better, or none is possible."""
+        if not self.complete or self.best is None:
+            return self.complete
+        found = self.best[1]
+        return not found.must_be_local or self.values()[1] == found.local_cost
 
     def placement(self) -> Placement | None:
         """The best placement so far, its pcpus named."""
         if self.best is None:
             return None
         host, found, answer = self.best
-        if answer.locations is None or answer.spare is None:
+        if answer.locations is None:
             return None
-        placed = _place(self.domain, host, found, answer.locations, answer.spare)
+        units = answer.units
+        if units is None:
+            units = np.zeros((len(answer.locations), host.num_pnodes), dtype=np.int64)
+            units[np.arange(len(units)), answer.locations] = found.least
+        placed = _place(self.domain, host, found, answer.locations, units)
         return Placement(domains=(placed,))
 
 
@@ -178,13 +193,16 @@ def _is_alike(one: DomainCore, other: DomainCore) -> bool:
 
 
 def _place(
-    domain: Domain, host: Host, found: DomainCore, locations: Ints, spare: Ints
+    domain: Domain, host: Host, found: DomainCore, locations: Ints, units: Ints
 ) -> PlacedDomain:
-    """Name the pcpus of an assignment."""
-    counts = found.least + spare
+    """Name the pcpus of an assignment; ``units[i, p]`` vcpus of vnode i run on pnode p."""
     fixed = domain.vcpu_to_vnode
-    vnode_of = np.repeat(np.arange(domain.num_vnodes), counts) if fixed is None else fixed
-    pnode_of = locations[vnode_of]
+    vnode_of = np.repeat(np.arange(len(units)), units.sum(axis=1)) if fixed is None else fixed
+    pnode_of = np.empty(domain.num_vcpus, dtype=np.int64)
+    pnodes = np.arange(host.num_pnodes)
+    for vnode, (home, numbers) in enumerate(zip(locations, units, strict=True)):
+        home_first = np.argsort(pnodes != home, kind="stable")
+        pnode_of[vnode_of == vnode] = np.repeat(home_first, numbers[home_first])
     cell_of: dict[int, int] = {}
     for pnode in np.unique(pnode_of).tolist():
         vcpus = np.flatnonzero(pnode_of == pnode).tolist()
@@ -206,7 +224,7 @@ def _place(
 
 
 def _levels(
-    problem: Problem, placement: Placement, cost: int, off_soft: int, started: float
+    problem: Problem, placement: Placement, values: tuple[int, int, int], started: float
 ) -> Iterator[Level]:
     """The levels of ``cpsat.search``, in its order, all proven."""
     domain = problem.domains[0]
@@ -216,7 +234,8 @@ def _levels(
         yield Level(
             name="placed_priority", value=priority, bound=priority, status="optimal", sense="max"
         )
-    yield Level(name="vcpus_off_home", value=0, bound=0, status="optimal")
+    off_home, cost, off_soft = values
+    yield Level(name="vcpus_off_home", value=off_home, bound=off_home, status="optimal")
     yield Level(name="cost", value=cost, bound=cost, status="optimal", seconds=seconds)
     if any(mask is not None for mask in domain.soft_affinity):
         yield Level(name="vcpus_off_soft", value=off_soft, bound=off_soft, status="optimal")

@@ -28,6 +28,8 @@ class VcpuTerms:
       ``most_spare[i]``; each takes 1 of the resource at i's location and costs
       ``linear[i, x[i]] + sum_j flow[i, j] * distance[x[i], x[j]]``, the figures of *one* unit.
     - Each unit at p beyond ``room[p]`` costs ``price`` more.
+    - With ``spill`` units beyond the room run at other locations instead, at the figures above
+      for the location where they run; ``price`` is then above all other costs together.
     """
 
     resource: int
@@ -37,6 +39,7 @@ class VcpuTerms:
     flow: Ints
     room: Ints
     price: int = 0
+    spill: bool = False
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Batch:
     - ``at[n, d]``: locations of the facilities placed. ``fixed[n]``: what these cost.
     - ``free[n, r, p]``: what is left. ``touched[n, p]``: whether anything is there.
     - ``known[n, k, p]``: what facility d + k would cost at p, with those placed and by itself.
-    - ``unit[n, i, p]``: what a spare unit of any facility i would cost at p, with those placed.
+    - ``unit[n, i, p]``: what one unit of any facility i would cost at p, accesses to those placed.
     - ``bound[n]``: no completion costs less.
     """
 
@@ -120,6 +123,8 @@ class Tables:
             self.unit_flow = self.terms.flow[np.ix_(order, order)]
             self.unit_linear = self.terms.linear[order]
             self.most_spare = self.terms.most_spare[order]
+            if self.terms.spill:
+                self._rank_leaving()
 
     @property
     def num_facilities(self) -> int:
@@ -140,7 +145,7 @@ class Tables:
         ceiling = most + 1
         summed = (self.num_facilities + 2) ** 2
         if self.terms is not None:
-            summed = max(summed, self.terms.num_spare)
+            summed = max(summed, self.terms.num_spare, int(self.demand.max(initial=0)))
         if ceiling * summed >= _SAFE:
             raise ValueError(f"the cost may reach {most}, too much for 64 bits")
         return ceiling
@@ -169,6 +174,21 @@ class Tables:
         self.ranked_first = ranked[:, 0]
         self.ranked_step = np.maximum(np.diff(ranked, axis=1), 0)
         self.can_rank = bool((np.diff(ranked, axis=1) >= 0).all())
+
+    def _rank_leaving(self) -> None:
+        """``less[p, q]``: how much nearer q may be than p to any memory; ``most_saved[p]``.
+
+        The second is the most that a unit saves by running elsewhere than at its home p.
+        """
+        gain = self.distance[:, None, :] - self.distance[None, :, :]
+        self.less = gain.max(axis=2)
+        own = np.diagonal(self.distance)[:, None] - self.distance.T
+        rest = self.unit_flow.sum(axis=1) - np.diagonal(self.unit_flow)
+        saved = rest[:, None, None] * self.less
+        saved += np.diagonal(self.unit_flow)[:, None, None] * own
+        saved += self.unit_linear[:, :, None] - self.unit_linear[:, None, :]
+        saved[:, np.arange(self.num_locations), np.arange(self.num_locations)] = -self.cannot
+        self.most_saved = saved.max(axis=(0, 2))
 
     def _find_symmetry(self, order: Ints) -> None:
         """``same_before[k]``: an equal facility placed before the k-th; ``twin_before[p]``."""
@@ -214,9 +234,8 @@ class Tables:
         """Return the batch of the one assignment where nothing is placed."""
         shape = (1, self.num_facilities, self.num_locations)
         unit = np.zeros((1, 0, self.num_locations), dtype=np.int64)
-        if self.terms is not None and self.terms.num_spare:
+        if self.terms is not None and (self.terms.num_spare or self.terms.spill):
             unit = np.broadcast_to(self.unit_linear, shape).astype(np.int64)
-            unit = unit + np.diagonal(self.unit_flow)[:, None] * np.diagonal(self.distance)
         return Batch(
             at=np.zeros((1, 0), dtype=np.int64),
             fixed=np.zeros(1, dtype=np.int64),
@@ -252,8 +271,7 @@ class Tables:
         touched[rows, place] = True
         unit = batch.unit[parent]
         if unit.shape[1]:
-            towards = np.where(np.arange(self.num_facilities) == i, 0, self.unit_flow[:, i])
-            unit += towards[:, None] * self.distance[:, place].T[:, None, :]
+            unit += self.unit_flow[:, i, None] * self.distance[:, place].T[:, None, :]
         return Batch(
             at=np.concatenate([batch.at[parent], place[:, None]], axis=1),
             fixed=batch.fixed[parent] + step,

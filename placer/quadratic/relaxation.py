@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.quadratic.partial import Batch, Tables
+from placer.quadratic.transport import transport
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,11 +32,12 @@ def set_bounds(tables: Tables, batch: Batch, limit: int | None) -> Batch:
     most = tables.cannot - 1 if limit is None else min(limit, tables.cannot - 1)
     batch = batch.select(_has_room(tables, batch))
     if depth == tables.num_facilities:
-        batch.bound = batch.fixed + deal_spare(tables, batch)[0]
+        batch.bound = batch.fixed + _settle(tables, batch)
         return batch.select(batch.bound <= most)
     own = _own_cost(tables, batch)
     rows = own + _alone_rows(tables, batch)
     spare = _spare_bound(tables, batch, own)
+    spare += _leaving_bound(tables, batch)
     batch.bound = np.maximum(batch.bound, _sum_up(tables, batch, rows) + spare)
     keep = batch.bound <= most
     batch = batch.select(keep)
@@ -47,7 +49,57 @@ def set_bounds(tables: Tables, batch: Batch, limit: int | None) -> Batch:
     return batch
 
 
-def deal_spare(tables: Tables, batch: Batch) -> tuple[Ints, Ints]:
+def exact_cost(tables: Tables, batch: Batch, row: int) -> int:
+    """Return the cost of one whole assignment; ``cannot`` where its units find no room."""
+    terms = tables.terms
+    if terms is None or not terms.spill:
+        return int(batch.bound[row])
+    units = seat_units(tables, batch, row)
+    if units is None:
+        return tables.cannot
+    at, load = batch.at[row], tables.demand[terms.resource]
+    away = units.copy()
+    away[np.arange(len(at)), at] = 0
+    cost = int((units * batch.unit[row]).sum()) + terms.price * int(away.sum())
+    # what is fixed counts the units of the core's demand at home, and its surcharge
+    at_home = int((load * batch.unit[row][np.arange(len(at)), at]).sum())
+    beyond = np.bincount(at, weights=load, minlength=tables.num_locations) - terms.room
+    surcharge = terms.price * int(np.maximum(beyond, 0).sum())
+    return int(batch.fixed[row]) - at_home - surcharge + cost
+
+
+def seat_units(tables: Tables, batch: Batch, row: int) -> Ints | None:
+    """Return how many units of each facility run where in one whole assignment, shape (V, P).
+
+    None where they find no room.
+    """
+    terms, at = tables.terms, batch.at[row]
+    if terms is None:
+        return None
+    facilities = np.arange(tables.num_facilities)
+    least = tables.demand[terms.resource]
+    if terms.spill:
+        price = np.full(batch.unit[row].shape, terms.price, dtype=np.int64)
+        price[facilities, at] = 0
+        total = int(least.sum()) + terms.num_spare
+        return transport(
+            batch.unit[row] + price, least, least + tables.most_spare, terms.room, total
+        )
+    units = np.zeros((tables.num_facilities, tables.num_locations), dtype=np.int64)
+    cost, number = _deal_spare(tables, batch.select(slice(row, row + 1)))
+    units[facilities, at] = least + number[0]
+    return units if int(cost[0]) < tables.cannot else None
+
+
+def _settle(tables: Tables, batch: Batch) -> Ints:
+    """What whole assignments cost beyond what is fixed; where units may leave, at least."""
+    if tables.terms is None or not tables.terms.spill:
+        return _deal_spare(tables, batch)[0]
+    own = np.zeros((len(batch), 0, tables.num_locations), dtype=np.int64)
+    return _spare_bound(tables, batch, own) + _leaving_bound(tables, batch)
+
+
+def _deal_spare(tables: Tables, batch: Batch) -> tuple[Ints, Ints]:
     """Deal the spare units of whole assignments at least cost: cost[n] and number[n, i].
 
     One unit at a time where it is cheapest; with limits for each facility and each
@@ -57,7 +109,7 @@ def deal_spare(tables: Tables, batch: Batch) -> tuple[Ints, Ints]:
     number = np.zeros((len(batch), tables.num_facilities), dtype=np.int64)
     cost = np.zeros(len(batch), dtype=np.int64)
     terms = tables.terms
-    if terms is None or not terms.num_spare or not len(batch):
+    if terms is None or not terms.num_spare or terms.spill or not len(batch):
         return cost, number
     rows, at = np.arange(len(batch)), batch.at
     facilities = np.arange(tables.num_facilities)
@@ -94,7 +146,10 @@ def _own_cost(tables: Tables, batch: Batch) -> Ints:
         used = tables.core.capacity[terms.resource] - batch.free[:, terms.resource] - terms.room
         now = np.maximum(used, 0)[:, None, :]
         then = np.maximum(used[:, None, :] + demand[terms.resource][:, None], 0)
-        own = own + terms.price * (then - now)
+        price = np.asarray(terms.price)
+        if terms.spill:  # a unit that runs elsewhere saves at most so much
+            price = terms.price - np.minimum(tables.most_saved, terms.price)
+        own = own + price * (then - now)
     return np.minimum(own, tables.cannot)
 
 
@@ -169,7 +224,8 @@ def _spare_bound(tables: Tables, batch: Batch, own: Ints) -> Ints:
     unit = batch.unit + unknown
     rows = np.arange(len(batch))[:, None]
     placed = unit[rows, np.arange(depth), batch.at]
-    later = np.where(own < tables.cannot, unit[:, depth:], tables.cannot).min(axis=2)
+    here = np.diagonal(tables.unit_flow)[depth:, None] * np.diagonal(tables.distance)
+    later = np.where(own < tables.cannot, unit[:, depth:] + here, tables.cannot).min(axis=2)
     price = np.concatenate([placed, later], axis=1)
     order = np.argsort(price, axis=1)
     most = tables.most_spare[order]
@@ -177,4 +233,34 @@ def _spare_bound(tables: Tables, batch: Batch, own: Ints) -> Ints:
     taken = np.clip(terms.num_spare - before, 0, most)
     return np.asarray(
         np.minimum((taken * np.take_along_axis(price, order, 1)).sum(axis=1), tables.cannot)
+    )
+
+
+def _leaving_bound(tables: Tables, batch: Batch) -> Ints:
+    """The least that it adds when the units beyond the room of each location run elsewhere.
+
+    It may be negative: memory that is used most need not be at home. Units that come to a
+    location later are counted with what they add there.
+    """
+    terms, depth = tables.terms, batch.depth
+    if terms is None or not terms.spill or not depth:
+        return np.zeros(len(batch), dtype=np.int64)
+    load = tables.core.capacity[terms.resource] - batch.free[:, terms.resource]
+    beyond = np.maximum(load - terms.room, 0)
+    rows = np.arange(len(batch))
+    least = np.full(load.shape, tables.cannot)
+    unknown = tables.unit_flow[:, depth:].sum(axis=1)
+    for i in range(depth):
+        if not tables.demand[terms.resource, i]:
+            continue
+        home = batch.at[:, i]
+        added = batch.unit[:, i] - batch.unit[rows, i, home][:, None]
+        added = added - unknown[i] * tables.less[home]
+        closed = load >= terms.room
+        closed[rows, home] = True
+        here = np.where(closed, tables.cannot, added).min(axis=1)
+        least[rows, home] = np.minimum(least[rows, home], here)
+    found = np.where(beyond > 0, beyond * least, 0).sum(axis=1)
+    return np.asarray(
+        np.where(((beyond > 0) & (least >= tables.cannot)).any(axis=1), tables.cannot, found)
     )
