@@ -57,6 +57,10 @@ def access_cost(v: Variables) -> Expr:
         )
         if strict and v.stays_home(item):
             cost.append(_cost_by_distance(v, item))
+        elif v.stays_home(item):
+            cost.append(_cost_by_far_parts(v, item))
+        elif strict:
+            cost.append(_cost_by_far_vcpus(v, item))
         else:
             cost.append(_cost_by_rows(v, item))
     return total([*cost, _smt_penalty(v)])
@@ -124,6 +128,98 @@ def _times_count(v: Variables, item: Item, vnode: int, yes: Literal, weight: int
     more = v.model.new_int_var(0, high - low, "")
     v.model.add(more >= v.count[item.number, vnode] - low).only_enforce_if(yes)
     return weight * low * yes + weight * more
+
+
+def _cost_by_far_parts(v: Variables, item: Item) -> Expr:
+    """Vcpus at home, memory spilled: how much of j is at least so far from the home of i.
+
+    With ``t[j, q]`` in 64 parts and ``near`` the pnodes nearer than d to pnode p,
+    ``far >= 64 x[i, p] - sum of t[j, q] over near``: exact where p is the home, idle else.
+    Pnodes with the same near ones share one such row, which bounds the relaxation.
+    """
+    cost = [_near_cost(v, item, i) for i in range(item.num_vnodes)]
+    for i in range(item.num_vnodes):
+        for j in range(item.num_vnodes):
+            share = item.shares[i][j]
+            if not share or item.counts[i][1] == 0:
+                continue
+            before = LOCAL_DISTANCE
+            for distance in _distances(v, item):
+                far = v.model.new_int_var(0, SPILL_UNITS, "")
+                for site in v.sites_of(item):
+                    homes, parts = v.home(item, i, site), v.parts(item, j, site)
+                    for pnodes, near in _near_sets(site, distance, from_vcpus=True):
+                        home = total(homes[p] for p in pnodes)
+                        inside = total(parts[q] for q in near)
+                        v.model.add(far >= SPILL_UNITS * home - inside)
+                cost.append(_times_far(v, item, i, far, share * (distance - before)))
+                before = distance
+    return total(cost)
+
+
+def _cost_by_far_vcpus(v: Variables, item: Item) -> Expr:
+    """Memory at home, vcpus spilled: how many vcpus of i are at least so far from j's memory."""
+    cost = [_near_cost(v, item, i) for i in range(item.num_vnodes)]
+    for i in range(item.num_vnodes):
+        low, high = item.counts[i]
+        for j in range(item.num_vnodes):
+            share = item.shares[i][j]
+            if not share or high == 0:
+                continue
+            before = LOCAL_DISTANCE
+            for distance in _distances(v, item):
+                far = v.model.new_int_var(0, high, "")
+                for site in v.sites_of(item):
+                    homes, running = v.home(item, j, site), v.vcpus_on(item, i, site)
+                    for pnodes, near in _near_sets(site, distance, from_vcpus=False):
+                        home = total(homes[q] for q in pnodes)
+                        inside = total(running[p] for p in near)
+                        if low == high:
+                            v.model.add(far >= high * home - inside)
+                        else:
+                            every = v.count[item.number, i]
+                            v.model.add(far >= every - high + high * home - inside)
+                cost.append(share * SPILL_UNITS * (distance - before) * far)
+                before = distance
+    return total(cost)
+
+
+def _near_cost(v: Variables, item: Item, vnode: int) -> Expr:
+    """What the vcpus of a vnode cost if all that they access is local."""
+    whole = sum(item.shares[vnode]) * SPILL_UNITS * LOCAL_DISTANCE
+    return _times_count(v, item, vnode, v.placed[item.number], whole)
+
+
+def _distances(v: Variables, item: Item) -> list[int]:
+    """The distances above 10 of all hosts that the item may be on, ascending."""
+    found = {d for site in v.sites_of(item) for d in site.host.distances.ravel().tolist()}
+    return sorted(found - {LOCAL_DISTANCE, UNREACHABLE})
+
+
+def _near_sets(
+    site: Site, distance: int, *, from_vcpus: bool
+) -> list[tuple[list[int], tuple[int, ...]]]:
+    """Pnodes with the same pnodes nearer than ``distance``, seen from vcpus or from memory."""
+    rows = site.host.distances if from_vcpus else site.host.distances.T
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for pnode, row in enumerate(rows.tolist()):
+        alike[tuple(other for other, d in enumerate(row) if d < distance)].append(pnode)
+    return [(pnodes, near) for near, pnodes in alike.items() if len(near) < len(rows)]
+
+
+def _times_far(v: Variables, item: Item, vnode: int, far: Expr, weight: int) -> Expr:
+    """``weight * n[vnode] * far`` for far up to 64, exact at the optimum."""
+    low, high = item.counts[vnode]
+    terms: list[Expr] = [weight * low * far]
+    if low < high:
+        more = v.count[item.number, vnode] - low
+        bits = [(1 << n, v.model.new_bool_var("")) for n in range((high - low).bit_length())]
+        v.model.add(total(size * bit for size, bit in bits) >= more)
+        for size, bit in bits:
+            paid = v.model.new_int_var(0, SPILL_UNITS, "")
+            v.model.add(paid >= far - SPILL_UNITS + SPILL_UNITS * bit)
+            terms.append(weight * size * paid)
+    return total(terms)
 
 
 def _cost_by_rows(v: Variables, item: Item) -> Expr:
