@@ -159,10 +159,9 @@ def _faults(problem: Problem) -> list[Fault]:
             fault("", "host", f"{count} hosts named {name!r}", "unique names")
     for name, count in Counter(domain.name for domain in problem.domains).items():
         if count > 1:
-            what = "a domain of that name runs already"
-            if name not in problem.running_now:
-                what = f"{count} domains named {name!r}"
-            fault("", f"domain {name}", what, "unique names")
+            runs = name in problem.running_now
+            what = f"{name!r}, which runs already" if runs else f"{count} domains named {name!r}"
+            fault("", "domain", what, "unique names")
     running = {run.name for host in problem.hosts for run in host.running}
     groups = {group.name for group in problem.groups}
     hosts = {host.name for host in problem.hosts}
