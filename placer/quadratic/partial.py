@@ -145,7 +145,8 @@ class Tables:
         ceiling = most + 1
         summed = (self.num_facilities + 2) ** 2
         if self.terms is not None:
-            summed = max(summed, self.terms.num_spare, int(self.demand.max(initial=0)))
+            units = int(self.demand[self.terms.resource].sum()) + self.terms.num_spare
+            summed = max(summed, units)
         if ceiling * summed >= _SAFE:
             raise ValueError(f"the cost may reach {most}, too much for 64 bits")
         return ceiling
