@@ -41,6 +41,7 @@ class Choice:
     off_home: int = 0
     cost: int = 0
     off_soft: int = 0
+    moved: int = 0
 
     def outward(self) -> tuple[object, ...]:
         """All that other domains and the levels can see of the choice."""
@@ -50,7 +51,7 @@ class Choice:
         large = tuple(sorted((p, n >> 9) for row in self.pages for p, n in row))
         in_cells = frozenset(Counter(self.cells).items())
         what = (self.host, self.homes, tuple(sorted(on.items())), large, in_cells)
-        return (*what, self.off_home, self.cost, self.off_soft)
+        return (*what, self.off_home, self.cost, self.off_soft, self.moved)
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,8 @@ def choices_of(ground: Ground, domain: Domain) -> list[Choice]:
                     if choice is not None:
                         found.setdefault(choice.outward(), choice)
     choices = list(found.values())
-    if ground.problem.allow_partial:
+    runs = {running.placed.domain for running in ground.problem.current}
+    if ground.problem.allow_partial and domain.name not in runs:
         choices.append(Choice(None, (ground.num_pnodes,) * len(sizes)))
     return choices
 
@@ -296,7 +298,34 @@ def _judge(
         off_home=0 if domain.cpu_spill == "free" else off_home,
         cost=cost,
         off_soft=off_soft,
+        moved=_pages_moved(ground, domain, tuple(pages for _, pages, _ in rows)),
     )
+
+
+def _pages_moved(
+    ground: Ground, domain: Domain, rows: tuple[tuple[tuple[int, int], ...], ...]
+) -> int:
+    """The pages that a running domain no longer has where they are, vnode by vnode."""
+    moved = 0
+    for running in ground.problem.current:
+        if running.placed.domain != domain.name:
+            continue
+        names = [host.name for host in ground.problem.hosts]
+        first = ground.first[names.index(running.placed.host)]
+        for now, row in zip(running.placed.pages.tolist(), rows, strict=True):
+            after = dict(row)
+            for p, pages in enumerate(now, start=first):
+                moved += max(0, pages - after.get(p, 0))
+    return moved
+
+
+def limits_hold(ground: Ground, chosen: tuple[Choice, ...]) -> bool:
+    """C7: no more moves and no more pages moved than may be."""
+    problem = ground.problem
+    moved = [choice.moved for choice in chosen if choice.moved]
+    if problem.max_moves is not None and len(moved) > problem.max_moves:
+        return False
+    return problem.max_moved_pages is None or sum(moved) <= problem.max_moved_pages
 
 
 # -- all domains -----------------------------------------------------------------
@@ -410,6 +439,8 @@ def level_values(ground: Ground, chosen: tuple[Choice, ...]) -> dict[str, int]:
         values["placed_priority"] = sum(domain.priority for domain, _ in placed)
     values["vcpus_off_home"] = sum(choice.off_home for _, choice in placed)
     values["cost"] = sum(choice.cost for _, choice in placed) + _penalties(ground, chosen)
+    if problem.current:
+        values["pages_moved"] = sum(choice.moved for _, choice in placed)
     if any(mask is not None for domain in problem.domains for mask in domain.soft_affinity):
         values["vcpus_off_soft"] = sum(choice.off_soft for _, choice in placed)
     on: Counter[int] = Counter()
@@ -465,7 +496,9 @@ def solve_by_brute_force(problem: Problem) -> Optimum | None:
             if fits(ground, (*before, choice))
         ]
     alive = [
-        (level_values(ground, chosen), chosen) for chosen in reached if groups_hold(ground, chosen)
+        (level_values(ground, chosen), chosen)
+        for chosen in reached
+        if groups_hold(ground, chosen) and limits_hold(ground, chosen)
     ]
     if not alive:
         return None

@@ -18,6 +18,7 @@ LEVELS = (
     "placed_priority",
     "vcpus_off_home",
     "cost",
+    "pages_moved",
     "vcpus_off_soft",
     "spread_max",
     "spread_sum",
@@ -79,6 +80,7 @@ def join_levels(problem: Problem, ranges: Sequence[int]) -> list[list[int]]:
         problem.allow_partial,
         True,
         True,
+        bool(problem.current),
         any(mask is not None for domain in problem.domains for mask in domain.soft_affinity),
         policy == "spread",
         policy == "spread",
@@ -106,6 +108,7 @@ def level_ranges(ground: Ground, data: dict[str, Any]) -> list[int]:
         sum(data["priority"]),
         num_vcpus,
         num_vcpus * 640_000 * dearest,
+        sum(data["size"]),
         num_vcpus,
         1000,
         1000 * ground.num_pnodes,
@@ -246,6 +249,29 @@ def _domain_data(ground: Ground) -> dict[str, Any]:
         "together": [group.keep == "together" for group in problem.groups],
         "over_pnodes": [group.over == "pnodes" for group in problem.groups],
         "allow_partial": problem.allow_partial,
+        **_running_data(ground),
+    }
+
+
+def _running_data(ground: Ground) -> dict[str, Any]:
+    """Where running domains are, by vnode over all domains and pnode over all hosts."""
+    problem = ground.problem
+    now = {running.placed.domain: running.placed for running in problem.current}
+    pages_now = []
+    for domain in problem.domains:
+        rows = [[0] * ground.num_pnodes for _ in domain.vnode_pages]
+        if domain.name in now:
+            placed = now[domain.name]
+            first = ground.first[[host.name for host in problem.hosts].index(placed.host)]
+            for row, pages in zip(rows, placed.pages.tolist(), strict=True):
+                row[first : first + len(pages)] = pages
+        pages_now += rows
+    every = sum(domain.memory_pages for domain in problem.domains)
+    return {
+        "runs_now": [domain.name in now for domain in problem.domains],
+        "pages_now": pages_now,
+        "max_moves": len(now) if problem.max_moves is None else problem.max_moves,
+        "max_moved_pages": every if problem.max_moved_pages is None else problem.max_moved_pages,
     }
 
 

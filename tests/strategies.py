@@ -7,7 +7,7 @@ by its number. ``features_of`` names what is in it; ``tests/test_oracle.py`` cou
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from placer.cpulist import CpuList
 from placer.domain import Domain, VnodeMemory
 from placer.host import Host, RunningDomain
+from placer.placement import PlacedDomain
 from placer.policy import Policy
-from placer.problem import Group, Problem
+from placer.problem import Group, Problem, Running, as_running
 from placer.units import PAGES_2MIB, UNREACHABLE
 
 DISTANCES = (10, 11, 12, 15, 20, 21, 30, 32, 40)
@@ -72,13 +73,62 @@ def tiny_problem(seed: int) -> Problem:
         _domain(shape, f"vm{number}", hosts, group) for number in range(shape.num_domains)
     )
     tie_break = rng.choice(("none", "none", "spread", "pack"))
-    return Problem(
+    problem = Problem(
         hosts=hosts,
         domains=domains,
         groups=() if group is None else (group,),
         policy=Policy(name=tie_break, tie_break=tie_break),
         allow_partial=shape.often(0.35),
         cost_slack=rng.choice((Fraction(0),) * 4 + (Fraction(1, 20), Fraction(1, 3))),
+    )
+    return _with_some_running(problem, random.Random(f"{seed} runs"))
+
+
+def _with_some_running(problem: Problem, rng: random.Random) -> Problem:
+    """Let some domains run already in a third of the problems, anywhere, whatever it breaks."""
+    if rng.random() >= 0.33:
+        return problem
+    current: list[Running] = []
+    domains: list[Domain] = []
+    for domain in problem.domains:
+        domains.append(domain)
+        if rng.random() < 0.7:
+            placed = _anywhere(domain, rng.choice(problem.hosts), rng)
+            domains[-1] = as_running(domain, placed)
+            current.append(Running(placed=placed))
+    max_moves = rng.choice((None, None, 0, 1, 1, 2))
+    most_pages = rng.choice((None, None, None, 0, 600, 1500))
+    return replace(
+        problem,
+        domains=tuple(domains),
+        current=tuple(current),
+        max_moves=max_moves if current else None,
+        max_moved_pages=most_pages if current else None,
+    )
+
+
+def _anywhere(domain: Domain, host: Host, rng: random.Random) -> PlacedDomain:
+    """A place of a domain on a host; spilled memory is dealt in granules, as D2 wants it."""
+    count = domain.num_vnodes
+    pages = np.zeros((count, host.num_pnodes), dtype=np.int64)
+    for vnode, size in enumerate(domain.vnode_pages.tolist()):
+        step = size if domain.memory[vnode].policy == "strict" else PAGES_2MIB
+        dealt = sorted(rng.randrange(host.num_pnodes) for _ in range(-(-size // max(1, step))))
+        for number, pnode in enumerate(dealt):
+            pages[vnode, pnode] += min(step, size - number * step)
+    mapping = domain.vcpu_to_vnode
+    if mapping is None:
+        mapping = np.sort([rng.randrange(count) for _ in range(domain.num_vcpus)])
+    pcpus = np.array([rng.choice(host.pcpu_ids.tolist()) for _ in range(domain.num_vcpus)])
+    return PlacedDomain(
+        domain=domain.name,
+        host=host.name,
+        vnode_pages=domain.vnode_pages,
+        home=pages.argmax(axis=1),
+        pages=pages,
+        vcpu_to_vnode=mapping,
+        vcpu_to_pnode=host.pcpu_pnode[pcpus],
+        vcpu_to_pcpu=pcpus,
     )
 
 
@@ -308,6 +358,9 @@ def features_of(problem: Problem) -> set[str]:
     found |= {"allow partial"} if problem.allow_partial else set()
     found |= {"cost slack"} if problem.cost_slack else set()
     found |= {f"group {group.keep} over {group.over}" for group in problem.groups}
+    found |= {"running and movable"} if problem.current else set()
+    found |= {"limit on moves"} if problem.max_moves is not None else set()
+    found |= {"limit on pages moved"} if problem.max_moved_pages is not None else set()
     for host in problem.hosts:
         found |= _host_features(host)
     for domain in problem.domains:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from placer.fleet.residual import host_without
+from placer.host import Host
 from placer.placement import Placement
 from placer.problem import Problem
 
@@ -21,12 +24,7 @@ def place_beside(problem: Problem, rule: Callable[[Problem], Placement]) -> Plac
     new = tuple(domain for domain in problem.domains if domain.name not in now)
     found = Placement(domains=())
     if new:
-        hosts = tuple(
-            host_without(
-                host, problem, [placed for placed in now.values() if placed.host == host.name]
-            )
-            for host in problem.hosts
-        )
+        hosts = tuple(_host_beside(problem, host) for host in problem.hosts)
         found = rule(
             replace(
                 problem, hosts=hosts, domains=new, current=(), max_moves=None, max_moved_pages=None
@@ -37,3 +35,16 @@ def place_beside(problem: Problem, rule: Callable[[Problem], Placement]) -> Plac
         domains=tuple(placed[domain.name] for domain in problem.domains if domain.name in placed),
         unplaced=found.unplaced,
     )
+
+
+def _host_beside(problem: Problem, host: Host) -> Host:
+    """Return the host with its running domains on it; one that is over-committed has none free."""
+    here = [placed for placed in problem.running_now.values() if placed.host == host.name]
+    taken = np.zeros(host.num_pnodes, dtype=np.int64)
+    for placed in here:
+        taken += placed.pages_on
+        domain = problem.domains[problem.domain_index[placed.domain]]
+        taken[placed.home[0]] += domain.overhead_pages
+    short = np.maximum(taken - host.free_pages, 0)
+    lent = replace(host, total_pages=host.total_pages + short, free_pages=host.free_pages + short)
+    return replace(host_without(lent, problem, here), total_pages=host.total_pages)

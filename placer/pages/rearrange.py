@@ -21,13 +21,15 @@ def realise_moves(
     A domain that is not moved keeps its very frames. Each other takes its own at its step,
     from the heap as it stands there: a live migration while its old frames are still held,
     so that old and new do not overlap; a restart after they are given back. What runs with
-    frames that are not known is given some first, where it is now.
+    frames that are not known is given some first where it stays, and holds none where it
+    is moved.
 
     Raises AllocationError as ``realise`` does, and InputError where the frames of a running
     domain are not free memory of its host.
     """
     heaps = {host.name: Heap.of(host) for host in problem.hosts}
-    held = _frames_now(problem, heaps)
+    gone = {move.domain for move in moves if move.kind != "repin"}
+    held = _frames_now(problem, heaps, gone)
     placed = {answer.domain: answer for answer in placement.domains}
     for move in moves:
         before = held.get(move.domain)
@@ -45,8 +47,13 @@ def realise_moves(
     return tuple(held[answer.domain] for answer in placement.domains)
 
 
-def _frames_now(problem: Problem, heaps: dict[str, Heap]) -> dict[str, DomainFrames]:
-    """Take the frames of what runs from the heaps, those that are known first."""
+def _frames_now(
+    problem: Problem, heaps: dict[str, Heap], gone: set[str]
+) -> dict[str, DomainFrames]:
+    """Take the frames of what runs from the heaps, those that are known first.
+
+    Others are taken for domains that are not ``gone``, large pages first.
+    """
     held: dict[str, DomainFrames] = {}
     faults = []
     for running in problem.current:
@@ -66,9 +73,11 @@ def _frames_now(problem: Problem, heaps: dict[str, Heap]) -> dict[str, DomainFra
             )
     if faults:
         raise InputError(faults)
-    for running in problem.current:
-        placed = running.placed
-        if running.frames is None:
-            domain = problem.domains[problem.domain_index[placed.domain]]
-            held[placed.domain] = allocate_domain(heaps[placed.host], domain, placed)
+    unknown = [
+        (problem.domains[problem.domain_index[running.placed.domain]], running.placed)
+        for running in problem.current
+        if running.frames is None and running.placed.domain not in gone
+    ]
+    for domain, placed in sorted(unknown, key=lambda pair: -int(pair[0].page_order.max())):
+        held[placed.domain] = allocate_domain(heaps[placed.host], domain, placed)
     return held
