@@ -9,8 +9,10 @@ from typing import Literal
 
 from placer.answer import Answer, Limits
 from placer.check import check_placement, score
+from placer.cpsat.feasible import Questions
 from placer.cpsat.search import solver_info
 from placer.errors import AllocationError, ModelError
+from placer.explain import explain_all, refused_by_count
 from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import libxl
@@ -21,14 +23,16 @@ from placer.pages.rearrange import realise_moves
 from placer.pipeline import find_answer
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.refusal import explain_by_count
 from placer.result import Baseline, Level, Move, Refusal, Result, Score, SolverInfo
 
 MAX_WORKERS = 256
 """The most threads that CP-SAT is asked for."""
 
-_EXPLAIN_SECONDS = 5.0
-"""How long one question about a refused domain may take."""
+_EXPLAIN_WORK = 1.0
+"""CP-SAT's deterministic time for all reasons of one answer; `placer explain` takes more."""
+
+_EXPLAIN_SECONDS = 10.0
+"""However slow the machine, reasons take no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +194,9 @@ def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
 
 def _refuse_by_count(problem: Problem) -> Answer | None:
     """Return the answer of a problem that counting alone proves impossible, else None."""
-    if problem.allow_partial:
+    if problem.allow_partial or not refused_by_count(problem):
         return None
-    if any(explain_by_count(problem, domain) is not None for domain in problem.domains):
-        return Answer(status="infeasible")
-    return None
+    return Answer(status="infeasible")
 
 
 def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refusal, ...]:
@@ -205,7 +207,7 @@ def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refus
 
 
 def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal, ...]:
-    """Say of every domain that has no place why, as far as counting and solving alone can tell.
+    """Say of every domain that has no place why, within a small budget.
 
     Raises KeyboardInterrupt where the user stops that.
     """
@@ -213,56 +215,8 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
         return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
         return _name_unplaced(problem, answer, "no answer within the time limit")
-    return tuple(
-        _explain_one(problem, refusal.domain, limits)
-        for refusal in _name_unplaced(problem, answer, "")
-    )
-
-
-def _ask(problem: Problem, limits: Limits) -> bool | None:
-    """Whether the problem has a placement; None where that is not known in time."""
-    answer = find_answer(problem, limits)
-    if answer.interrupted:
-        raise KeyboardInterrupt
-    return {"optimal": True, "feasible": True, "infeasible": False}.get(answer.status)
-
-
-def _explain_one(problem: Problem, name: str, limits: Limits) -> Refusal:
-    domain = problem.domains[problem.domain_index[name]]
-    counted = explain_by_count(problem, domain)
-    alone = replace(problem.beside_what_runs(domain), allow_partial=False)
-    quick = replace(limits, time_limit=_EXPLAIN_SECONDS)
-    fits = False if counted is not None else _ask(alone, quick)
-    if fits:
-        others = len(problem.domains) - 1
-        beside = "the other domain" if others == 1 else f"the {others} other domains"
-        return Refusal(
-            domain=name,
-            reason=f"fits alone, but not together with {beside}",
-            binding=("the other domains of this call",),
-        )
-    if fits is None:
-        return Refusal(domain=name, reason="not explained within the time for it")
-    if counted is None:
-        counted = Refusal(
-            domain=name,
-            reason="fits on no host even alone: no assignment keeps every rule at once",
-            binding=("C1", "C2", "C3"),
-        )
-    relaxed = {
-        "memory policy preferred": replace(
-            domain,
-            memory=tuple(
-                replace(memory, policy="preferred", interleave_pnodes=None, interleave_width=None)
-                for memory in domain.memory
-            ),
-        ),
-        "no pnode asked for": replace(domain, vnode_pnode=domain.vnode_pnode * 0 - 1),
-        "cpu_spill = last": replace(domain, cpu_spill="last"),
-    }
-    nearest = tuple(
-        f"fits with {text}"
-        for text, other in relaxed.items()
-        if other != domain and _ask(alone.beside_what_runs(other), quick)
-    )
-    return replace(counted, nearest=nearest)
+    seconds = _EXPLAIN_SECONDS
+    if limits.time_limit is not None:
+        seconds = min(seconds, limits.time_limit)
+    ask = Questions(replace(limits, time_limit=seconds), work=_EXPLAIN_WORK)
+    return explain_all(problem, answer.placement, ask)

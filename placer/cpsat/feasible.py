@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
 from ortools.sat.python import cp_model
@@ -14,7 +16,9 @@ from placer.cpsat.sizing import find_unequal_sizes
 from placer.cpsat.symmetry import break_symmetry
 from placer.cpsat.timebox import SOLVED, TimeBox
 from placer.cpsat.variables import Variables
+from placer.policy import DISTANCE
 from placer.problem import Problem
+from placer.quadratic.one_domain import place_one
 
 _ENCODING_WORK: Final = 0.003
 """What a question costs before it is solved, beside a thousandth of that for each term."""
@@ -28,12 +32,14 @@ class Questions:
 
     A unit is about a second (CP-SAT's deterministic time; the making of models is
     counted by their size), so that equal questions in equal order have equal answers;
-    the time limit of ``limits`` stops it too. Ctrl-C raises KeyboardInterrupt.
+    the time limit of ``limits`` stops it too. One question for a good placement takes
+    at most ``best_share`` of the work. Ctrl-C raises KeyboardInterrupt.
     """
 
-    def __init__(self, limits: Limits, work: float) -> None:
+    def __init__(self, limits: Limits, work: float, best_share: float = 0.03) -> None:
         self.limits = limits
         self.box = TimeBox(limits, work=work)
+        self._most_best = best_share * work
 
     def __call__(self, problem: Problem, *, best: bool = False) -> Answer:
         """Return any placement of all domains of ``problem``, or with ``best`` the least-cost one.
@@ -43,10 +49,15 @@ class Questions:
         if self.box.is_over():
             return Answer(status="unknown")
         self.box.work_done += _ENCODING_WORK * (1 + _num_terms(problem) / 1000)
+        problem = replace(problem, policy=DISTANCE, cost_slack=Fraction(0))
         left = max(self.box.work_left() or 0.0, 0.0)
-        box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
-        answer = search(problem, self.limits, box=box, in_order=False) if best else None
-        if answer is None:
+        work = min(_SHARE * left, self._most_best) if best else _SHARE * left
+        box = TimeBox(self.limits, work=work, within=self.box)
+        answer = place_one(problem, self.limits) if best else None
+        if answer is None and best:
+            answer = search(problem, self.limits, box=box, in_order=False)
+        if answer is None or answer.status == "unknown":
+            box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
             answer = self._place(problem, box)
         if answer.status == "infeasible" and any(d.auto_vnodes for d in problem.domains):
             answer = self._place_unequally(problem, box)

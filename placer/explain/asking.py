@@ -39,12 +39,15 @@ class Asker:
         self.gave_up = False
         """Whether a question stayed open."""
         self._rooms: dict[int, tuple[Host, Room]] = {}
+        self._by_name: dict[str, Room] = {}
 
     def room(self, host: Host) -> Room:
         """Return the figures of ``host``, found once."""
         known = self._rooms.get(id(host))
         if known is None:
-            known = self._rooms[id(host)] = (host, Room(host))
+            like = self._by_name.get(host.name)
+            known = self._rooms[id(host)] = (host, Room(host, like))
+            self._by_name.setdefault(host.name, known[1])
         return known[1]
 
     def fits(self, problem: Problem) -> bool | None:

@@ -388,7 +388,7 @@ def _count_distinct(view: View) -> Iterator[Shortage]:
     short = [f"{count_of(len(vnodes) - len(pnodes), 'pnode')} for {vnodes_of(vnodes)}"]
     if closest is not None and 0 <= view.room.usable[closest] < least:
         missing = format_exactly(least - view.room.usable[closest])
-        short.append(f"{missing} on pnode {closest} of {view.name}, the next in line")
+        short.append(f"{missing} on pnode {closest} of {view.name}")
     yield Shortage(
         fact="memory",
         reason=(
@@ -457,7 +457,9 @@ def _count_bins(view: View) -> Iterator[Shortage]:
                     f"{vnodes_of(vnodes)} strict, {format_size(size)} or more each",
                     f"memory of {pnodes_of(range(view.num_pnodes))} of {view.name}",
                 ),
-                short_by=(f"{format_exactly(-usable[nearest] % size)} on pnode {nearest}",),
+                short_by=(
+                    f"{format_exactly(-usable[nearest] % size)} on pnode {nearest} of {view.name}",
+                ),
                 share=(len(vnodes) - places) / len(vnodes),
             )
 

@@ -18,13 +18,27 @@ class Room:
     """The figures of one host that counting needs, each found once.
 
     Vcpu figures are never below what the rules allow, and exact for shared vcpus without
-    a hard affinity.
+    a hard affinity. Figures that do not differ are taken over from ``like``.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, like: Room | None = None) -> None:
         self.host = host
+        if like is not None:
+            self._take_over(like)
         self.usable: list[int] = host.usable_pages.tolist()
         self.reach_all = not bool((host.distances == 255).any())
+
+    def _take_over(self, like: Room) -> None:
+        """Share the figures of an equal heap and of equal pcpus that are already known."""
+        mine, theirs = self.host, like.host
+        known = vars(like)
+        if mine.free_spans is theirs.free_spans and "_extents" in known:
+            self.__dict__["_extents"] = known["_extents"]
+        same = ("pcpu_ids", "pcpu_core", "pcpu_pnode", "running")
+        if mine.smt == theirs.smt and all(getattr(mine, f) is getattr(theirs, f) for f in same):
+            for field in ("_cells", "running_vcpus"):
+                if field in known:
+                    self.__dict__[field] = known[field]
 
     @cached_property
     def _cells(self) -> tuple[list[int], list[int], list[int], list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 
 from placer.domain import Domain
@@ -90,7 +90,7 @@ def _missing_memory(
 
 
 def find_in_grains(
-    holds: Callable[[int], bool | None], grain: int, most: int, guesses: Iterator[int]
+    holds: Callable[[int], bool | None], grain: int, most: int, guesses: Iterable[int]
 ) -> int | None:
     """Return the least multiple of ``grain`` above 0 and up to about ``most`` that holds."""
     least = find_least(

@@ -94,7 +94,7 @@ def test_what_cannot_be_placed_is_proven_impossible_with_its_reasons(
     ended = run_placer("place", small, large, "--host", HOST, "--out", tmp_path / "run")
     assert ended.code == 3
     assert "error: no placement exists\n" in ended.err
-    assert "error: large: not placed: needs 64 GiB" in ended.err
+    assert "error: large: not placed: needs 64.0 GiB" in ended.err
     assert "  short by: " in ended.err
     assert "Traceback" not in ended.err
     run = read_run(tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 from placer.answer import Limits
 from placer.cpsat.search import search
 from placer.host import RunningDomain
-from placer.refusal import explain_by_count
+from placer.explain import explain_by_count
 from tests.builders import make_domain, make_host, make_problem
 from tests.random_problems import draw_problem
 
@@ -19,8 +19,8 @@ def test_a_domain_larger_than_every_host_is_short_on_the_largest() -> None:
     domain = make_domain([3000])
     refusal = explain_by_count(make_problem(hosts, domain), domain)
     assert refusal is not None
-    assert refusal.binding == ("C1: memory of large",)
-    assert refusal.short_by == (f"{3000 + 256 - 2500} pages on large",)
+    assert refusal.binding == ("memory of large",)
+    assert refusal.short_by == (f"{4 * (3000 + 256 - 2500)} KiB on large",)
 
 
 def test_a_strict_vnode_larger_than_every_pnode_is_named() -> None:
@@ -28,7 +28,7 @@ def test_a_strict_vnode_larger_than_every_pnode_is_named() -> None:
     refusal = explain_by_count(make_problem(make_host([1500, 1500]), domain), domain)
     assert refusal is not None
     assert "vnode 1" in refusal.reason
-    assert refusal.short_by == ("300 pages for vnode 1 on host",)
+    assert refusal.short_by == ("1200 KiB on pnode 0 of host",)
 
 
 def test_the_pnode_asked_for_is_the_one_that_is_short() -> None:
@@ -42,7 +42,7 @@ def test_too_many_vcpus_are_counted_against_the_host() -> None:
     domain = make_domain([500], 9)
     refusal = explain_by_count(make_problem(make_host([5000, 5000], cpus=4), domain), domain)
     assert refusal is not None
-    assert refusal.short_by == ("1 vcpus on host",)
+    assert refusal.short_by == ("1 vcpu on host",)
 
 
 def test_no_host_allowed_is_said() -> None:
@@ -64,7 +64,7 @@ def test_a_pnode_that_running_vcpus_overfill_takes_nothing_from_the_others() -> 
     assert explain_by_count(make_problem(host, fits), fits) is None
     refusal = explain_by_count(make_problem(host, too_many), too_many)
     assert refusal is not None
-    assert refusal.short_by == ("1 vcpus on host",)
+    assert refusal.short_by == ("1 vcpu on host",)
 
 
 @pytest.mark.parametrize("part", range(4))

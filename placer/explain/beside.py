@@ -1,0 +1,175 @@
+"""Why a domain that fits by itself does not fit with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from placer.domain import Domain
+from placer.explain.alone import OUT_OF_WORK, Movable, with_conflict
+from placer.explain.asking import Asker, hosts_for
+from placer.explain.by_count import Counts
+from placer.explain.conflict import find_conflict
+from placer.explain.count import shortage_of
+from placer.explain.offer import find_offers
+from placer.explain.requirement import requirements_of
+from placer.explain.room import Room
+from placer.explain.text import count_of, list_names
+from placer.fleet.residual import host_without
+from placer.placement import PlacedDomain, Placement
+from placer.problem import Problem
+from placer.result import Certificate, Refusal
+
+_MOST_TERMS = 3000
+"""Batches of more vnodes times pnodes are not solved again for reasons."""
+
+_MOST_HOSTS = 8
+"""Of many hosts so many are looked at for room, those with most memory left first."""
+
+
+def is_small(problem: Problem) -> bool:
+    """Return whether a batch can be solved again and again to find reasons."""
+    pnodes = sum(host.num_pnodes for host in problem.hosts)
+    return pnodes * sum(domain.num_vnodes for domain in problem.domains) <= _MOST_TERMS
+
+
+def restrict(problem: Problem, names: Sequence[str]) -> Problem:
+    """Return ``problem`` with the domains of these names alone, none of which is left out."""
+    wanted = set(names)
+    return replace(
+        problem,
+        domains=tuple(domain for domain in problem.domains if domain.name in wanted),
+        current=tuple(run for run in problem.current if run.placed.domain in wanted),
+        allow_partial=False,
+    )
+
+
+def explain_beside(
+    problem: Problem, domain: Domain, asker: Asker, movable: Movable | None = None
+) -> Refusal:
+    """Return why ``domain``, which fits alone, does not fit with all others of ``problem``.
+
+    The other domains that matter are named, with what they lack together.
+    """
+    name = domain.name
+    shortage = Counts(problem, asker.room).batch_shortage(problem.domains)
+    others = [d.name for d in problem.domains if d.name != name]
+    fits: bool | None = False
+    certificate: Certificate = "capacity count"
+    if shortage is None:
+        if not is_small(problem):
+            return Refusal(
+                domain=name, reason=f"fits alone, but not with the {len(others)} other domains"
+            )
+        fits, certificate = asker.prove(problem)
+    if fits is not False:
+        return Refusal(domain=name, reason="it can be placed" if fits else OUT_OF_WORK)
+    if not is_small(problem):
+        reason = "" if shortage is None else f": {shortage.reason}"
+        return Refusal(
+            domain=name,
+            reason=f"fits alone, but not with the {len(others)} other domains{reason}",
+            certificate=certificate,
+            binding=() if shortage is None else shortage.binding,
+            short_by=() if shortage is None else shortage.short_by,
+        )
+    inside = restrict(problem, clashing_domains(problem, asker, keep=name))
+    conflict = find_conflict(inside, requirements_of(inside, name, asker.room), asker)
+    needed = [] if conflict is None else [u for u in conflict.requirements if u.kind == "other"]
+    against = [unit.domain for unit in needed] or others
+    inside = restrict(problem, [name, *against])
+    together = Counts(inside, asker.room).batch_shortage(inside.domains)
+    reason = f"fits alone, but not together with {list_names(against)}"
+    refusal = Refusal(
+        domain=name,
+        reason=reason if together is None else f"{reason}: {together.reason}",
+        certificate=certificate,
+        binding=() if together is None else together.binding,
+        short_by=() if together is None else together.short_by,
+    )
+    refusal = with_conflict(refusal, inside, conflict, asker)
+    offers = find_offers(
+        problem, name, conflict, asker, movable=movable, many_hosts=len(problem.hosts) > 1
+    )
+    return replace(refusal, nearest=tuple(offer.text for offer in offers))
+
+
+def clashing_domains(problem: Problem, asker: Asker, keep: str = "") -> list[str]:
+    """Return domains that cannot be placed together, as few as trying without others finds.
+
+    The domain ``keep`` is one of them. All of them, where the batch is large.
+    """
+    kept = [domain.name for domain in problem.domains]
+    size = len(kept) if is_small(problem) else 0
+    while size >= 1:
+        start = 0
+        while start < len(kept):
+            gone = [name for name in kept[start : start + size] if name != keep]
+            fewer = [name for name in kept if name not in gone]
+            if fewer and gone and asker.fits(restrict(problem, fewer)) is False:
+                kept = fewer
+            else:
+                start += size
+        size //= 2
+    return kept
+
+
+class LeftOver:
+    """The hosts as a placement leaves them, for domains that it leaves out."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        self.problem = problem
+        self.placement = placement
+        self._on: dict[str, list[PlacedDomain]] = {host.name: [] for host in problem.hosts}
+        for placed in placement.domains:
+            self._on[placed.host].append(placed)
+        self._left = {
+            host.name: int(host.usable_pages.sum())
+            - sum(int(placed.vnode_pages.sum()) for placed in self._on[host.name])
+            for host in problem.hosts
+        }
+        self._rooms: dict[str, Room] = {}
+
+    def room(self, name: str) -> Room:
+        """Return the figures of a host with what is placed on it."""
+        if name not in self._rooms:
+            host = self.problem.hosts[self.problem.host_index[name]]
+            self._rooms[name] = Room(host_without(host, self.problem, self._on[name]))
+        return self._rooms[name]
+
+    def explain(self, domain: Domain, asker: Asker) -> Refusal:
+        """Return why ``domain``, which fits alone, is left out."""
+        placed = [answer.domain for answer in self.placement.domains]
+        base = restrict(self.problem, [*placed, domain.name])
+        if is_small(base) and asker.left > 0:
+            return explain_beside(base, domain, asker)
+        return self._explain_by_room(domain)
+
+    def _explain_by_room(self, domain: Domain) -> Refusal:
+        """The host that is short by least beside what is placed; that proves nothing."""
+        names = [host.name for host in hosts_for(self.problem, domain)]
+        order = np.argsort([-self._left[name] for name in names], kind="stable")
+        found = []
+        for number in order[:_MOST_HOSTS].tolist():
+            shortage = shortage_of(domain, self.room(names[number]))
+            if shortage is None:
+                return Refusal(
+                    domain=domain.name,
+                    reason=(
+                        "fits alone; beside the placed domains counting finds room on "
+                        f"{names[number]}, the search none"
+                    ),
+                )
+            found.append(shortage)
+        nearest = min(found, key=lambda shortage: shortage.share)
+        return Refusal(
+            domain=domain.name,
+            reason=(
+                f"fits alone, but not beside the {count_of(len(self.placement.domains), 'domain')} "
+                f"placed: {nearest.reason}"
+            ),
+            binding=nearest.binding,
+            short_by=nearest.short_by,
+        )

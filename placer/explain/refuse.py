@@ -1,0 +1,96 @@
+"""Why domains are refused: proof, conflict, what is short, and what would help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from placer.explain.alone import Movable, explain_alone
+from placer.explain.asking import Ask, Asker
+from placer.explain.beside import LeftOver, clashing_domains, explain_beside, is_small, restrict
+from placer.explain.by_count import Counts
+from placer.explain.text import list_names
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.result import Refusal
+
+MOST_ASKS = 80
+"""How many problems are solved for one refusal at most."""
+
+MOST_EXPLAINED = 8
+"""So many refusals of one call are explained in full, the others by counting."""
+
+
+def explain(
+    problem: Problem,
+    name: str,
+    ask: Ask,
+    *,
+    most_asks: int = MOST_ASKS,
+    movable: Movable | None = None,
+) -> Refusal:
+    """Return why the domain ``name`` of ``problem`` cannot be placed with all the others.
+
+    Nothing is left out in the questions, whatever ``allow_partial`` says. The domain is
+    looked at alone first, then with the others. Where it does fit, the reason says so and
+    there is no certificate. ``ask`` is asked at most ``most_asks`` times; ``movable`` says
+    what may be moved for it. Raises KeyError where there is no such domain.
+    """
+    domain = problem.domains[problem.domain_index[name]]
+    asker = Asker(ask, most=most_asks)
+    alone = explain_alone(problem, domain, asker, movable)
+    if alone is not None:
+        return alone
+    if len(problem.domains) == 1:
+        return Refusal(domain=name, reason="it can be placed")
+    return explain_beside(replace(problem, allow_partial=False), domain, asker, movable)
+
+
+def explain_all(
+    problem: Problem, placement: Placement | None, ask: Ask, *, most_asks: int = MOST_ASKS
+) -> tuple[Refusal, ...]:
+    """Return why each domain without a place has none, in the problem's order.
+
+    ``placement`` leaves them out, or is None where all are refused because not all fit. Then
+    domains that do fit are told which others keep them out.
+    """
+    if placement is None:
+        return _explain_batch(replace(problem, allow_partial=False), ask, most_asks)
+    left, refusals = LeftOver(problem, placement), []
+    for position, name in enumerate(placement.unplaced):
+        domain = problem.domains[problem.domain_index[name]]
+        asker = Asker(ask, most=most_asks if position < MOST_EXPLAINED else 0)
+        refusal = Counts(problem).refusal_of(domain) if position >= MOST_EXPLAINED else None
+        if position < MOST_EXPLAINED:
+            refusal = explain_alone(problem, domain, asker)
+        refusals.append(refusal or left.explain(domain, asker))
+    return tuple(refusals)
+
+
+def _explain_batch(problem: Problem, ask: Ask, most_asks: int) -> tuple[Refusal, ...]:
+    """Explain the domains that are in the way of all; to the others name those."""
+    found: dict[str, Refusal] = {}
+    counts = Counts(problem)
+    for domain in problem.domains:
+        if len(found) >= MOST_EXPLAINED:
+            break
+        if not counts.is_open(domain) or is_small(problem):
+            refusal = explain_alone(problem, domain, Asker(ask, most=most_asks))
+            if refusal is not None:
+                found[domain.name] = refusal
+    if not any(refusal.certificate for refusal in found.values()) and len(problem.domains) > 1:
+        clash = clashing_domains(problem, Asker(ask, most=most_asks))
+        inside = restrict(problem, clash)
+        for domain in inside.domains[:MOST_EXPLAINED]:
+            found.setdefault(
+                domain.name, explain_beside(inside, domain, Asker(ask, most=most_asks))
+            )
+    blamed = [name for name, refusal in found.items() if refusal.certificate]
+    reason = "not all domains of this call can be placed together"
+    if blamed:
+        reason = f"part of a call of which {list_names(blamed)} cannot be placed"
+        if len(blamed) > 1:
+            reason += " together"
+    return tuple(
+        found.get(domain.name, Refusal(domain=domain.name, reason=reason))
+        for domain in problem.domains
+    )
