@@ -106,10 +106,17 @@ class Problem:
     def with_only(self, domains: tuple[Domain, ...]) -> Problem:
         """Return the problem of some domains, which take the place of those of their names.
 
-        Of ``current`` what is about them is kept; others that run are not there at all.
+        Of ``current`` what is about them is kept, unless their vnodes or vcpus are others
+        now, with which they would be started anew; other domains do not run at all.
         """
-        names = {domain.name for domain in domains}
-        current = tuple(running for running in self.current if running.placed.domain in names)
+        by_name = {domain.name: domain for domain in domains}
+        hosts = {host.name: host for host in self.hosts}
+        current = tuple(
+            running
+            for running in self.current
+            if (domain := by_name.get(running.placed.domain)) is not None
+            and not _misfits(domain, running.placed, hosts[running.placed.host])
+        )
         return replace(self, domains=domains, current=current)
 
     def beside_what_runs(self, domain: Domain) -> Problem:

@@ -75,6 +75,13 @@ def explain_beside(
             binding=() if shortage is None else shortage.binding,
             short_by=() if shortage is None else shortage.short_by,
         )
+    if not others:
+        return Refusal(
+            domain=name,
+            reason="fits, but not within the limits on what may be moved",
+            certificate=certificate,
+            binding=("C7: limits on moves",),
+        )
     inside = restrict(problem, clashing_domains(problem, asker, keep=name))
     conflict = find_conflict(inside, requirements_of(inside, name, asker.room), asker)
     needed = [] if conflict is None else [u for u in conflict.requirements if u.kind == "other"]

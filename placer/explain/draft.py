@@ -100,16 +100,8 @@ class Draft:
             if domain.name not in self._dropped
         )
         hosts = tuple(_changed(host, self._hosts.get(host.name)) for host in problem.hosts)
-        current = tuple(r for r in problem.current if self._runs_on(r.placed.domain))
-        fields = {"current": current, **self._fields}
-        return replace(problem, domains=domains, hosts=hosts, allow_partial=False, **fields)
-
-    def _runs_on(self, name: str) -> bool:
-        """Whether a running domain is still there; one of another shape would be started anew."""
-        return name not in self._dropped and not _SHAPE & self._domains.get(name, {}).keys()
-
-
-_SHAPE = {"auto_vnodes", "num_vcpus", "vcpu_to_vnode", "vnode_pages"}
+        fields = {"hosts": hosts, "allow_partial": False, **self._fields}
+        return replace(problem.with_only(domains), **fields)
 
 
 def _changed(value: _Value, fields: dict[str, Any] | None) -> _Value:

@@ -51,7 +51,7 @@ def distance_of(problem: Problem, placement: Placement, name: str) -> float:
 def with_domain(problem: Problem, domain: Domain) -> Problem:
     """Return ``problem`` with ``domain`` in place of the one of its name; none is left out."""
     domains = tuple(domain if d.name == domain.name else d for d in problem.domains)
-    return replace(problem, domains=domains, allow_partial=False)
+    return replace(problem.with_only(domains), allow_partial=False)
 
 
 def with_distance(name: str) -> Callable[[Problem, Placement], str]:
