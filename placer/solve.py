@@ -37,12 +37,16 @@ _EXPLAIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolveOptions:
-    """How to solve. ``time_limit`` is in seconds, None for as long as it takes."""
+    """How to solve. ``time_limit`` is in seconds, None for as long as it takes.
+
+    ``reasons``: whether to look for what stands against domains without a place.
+    """
 
     solver: Literal["cpsat", "libxl"] = "cpsat"
     seed: int = 0
     workers: int = 1
     time_limit: float | None = None
+    reasons: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -80,7 +84,11 @@ def solve(
     answer = _refuse_by_count(problem) or find_answer(problem, limits, progress)
     interrupted = answer.interrupted
     try:
-        unplaced = _explain(problem, answer, limits)
+        unplaced = (
+            _explain(problem, answer, limits)
+            if chosen.reasons
+            else _name_unplaced(problem, answer, "not explained")
+        )
     except KeyboardInterrupt:
         interrupted, unplaced = True, _name_unplaced(problem, answer, "not explained: interrupted")
     result = Result(

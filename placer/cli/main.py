@@ -12,6 +12,7 @@ import typer
 from placer import __version__
 from placer.cli.check import check
 from placer.cli.exit_code import ExitCode
+from placer.cli.explain import explain
 from placer.cli.export import export
 from placer.cli.place import place
 from placer.cli.streams import prepare_streams, say, say_error
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(place)
+app.command()(explain)
 app.command()(check)
 app.command()(export)
 

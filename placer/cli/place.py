@@ -122,7 +122,7 @@ def place(
     if out is not None:
         refuse_unless_replaceable(out)
     warnings: list[Fault] = []
-    problem = _read_problem(
+    problem = read_problem(
         domains or [],
         host,
         rebalance=rebalance,
@@ -154,7 +154,7 @@ def place(
     raise typer.Exit(exit_code_of(solution.result, solution.score))
 
 
-def _read_problem(
+def read_problem(
     domain_args: list[str],
     host_args: list[str],
     *,

@@ -24,8 +24,8 @@ from placer.host import Host
 from placer.problem import Problem
 from placer.result import Certificate, Refusal
 
-Movable = Callable[[int], Problem | None]
-"""Gives the problem in which so many of the domains that run now may be moved."""
+Movable = Callable[[Problem, int], Problem | None]
+"""Gives a problem in which so many of the domains that run now may be moved, or None."""
 
 OUT_OF_WORK = "not explained within the work allowed for it"
 
@@ -39,7 +39,8 @@ def explain_alone(
 
     The conflict, what is short and what would help are those of the nearest host: one
     that counting is silent about, else the one that is short by least. Where nothing
-    could be proven, the refusal has no certificate.
+    could be proven, the refusal has no certificate. ``movable`` is asked for the same problem
+    with what runs there to be moved.
     """
     wider = _wider(problem, domain)
     hosts = hosts_for(problem, domain)
@@ -52,6 +53,7 @@ def explain_alone(
         if fits is not False:
             return None if fits else Refusal(domain=domain.name, reason=OUT_OF_WORK)
     verdicts = nearest_first(counts.verdicts(domain))
+    mine = replace(problem, domains=(domain,), current=(), allow_partial=False)
     certificate = _prove(problem, domain, verdicts, asker)
     if not certificate:
         return Refusal(domain=domain.name, reason=OUT_OF_WORK)
@@ -74,7 +76,7 @@ def explain_alone(
         conflict,
         asker,
         wider=wider,
-        movable=movable,
+        movable=None if movable is None else lambda most: movable(mine, most),
         many_hosts=len(problem.hosts) > 1,
     )
     refusal = with_conflict(refusal, focus, conflict, asker)

@@ -97,10 +97,23 @@ def explain_beside(
         short_by=() if together is None else together.short_by,
     )
     refusal = with_conflict(refusal, inside, conflict, asker)
+    moving = movable or (_more_moves if problem.current else None)
     offers = find_offers(
-        problem, name, conflict, asker, movable=movable, many_hosts=len(problem.hosts) > 1
+        problem,
+        name,
+        conflict,
+        asker,
+        movable=None if moving is None else lambda most: moving(problem, most),
+        many_hosts=len(problem.hosts) > 1,
     )
     return replace(refusal, nearest=tuple(offer.text for offer in offers))
+
+
+def _more_moves(problem: Problem, number: int) -> Problem | None:
+    """The problem in which so many more domains may be moved than it allows."""
+    if problem.max_moves is None or problem.max_moves + number > len(problem.current):
+        return None
+    return replace(problem, max_moves=problem.max_moves + number, max_moved_pages=None)
 
 
 def clashing_domains(problem: Problem, asker: Asker, keep: str = "") -> list[str]:
@@ -146,12 +159,12 @@ class LeftOver:
             self._rooms[name] = Room(host_without(host, self.problem, self._on[name]))
         return self._rooms[name]
 
-    def explain(self, domain: Domain, asker: Asker) -> Refusal:
+    def explain(self, domain: Domain, asker: Asker, movable: Movable | None = None) -> Refusal:
         """Return why ``domain``, which fits alone, is left out."""
         placed = [answer.domain for answer in self.placement.domains]
         base = restrict(self.problem, [*placed, domain.name])
         if is_small(base) and asker.left > 0:
-            return explain_beside(base, domain, asker)
+            return explain_beside(base, domain, asker, movable)
         return self._explain_by_room(domain)
 
     def _explain_by_room(self, domain: Domain) -> Refusal:

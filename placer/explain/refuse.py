@@ -46,7 +46,12 @@ def explain(
 
 
 def explain_all(
-    problem: Problem, placement: Placement | None, ask: Ask, *, most_asks: int = MOST_ASKS
+    problem: Problem,
+    placement: Placement | None,
+    ask: Ask,
+    *,
+    most_asks: int = MOST_ASKS,
+    movable: Movable | None = None,
 ) -> tuple[Refusal, ...]:
     """Return why each domain without a place has none, in the problem's order.
 
@@ -54,19 +59,22 @@ def explain_all(
     domains that do fit are told which others keep them out.
     """
     if placement is None:
-        return _explain_batch(replace(problem, allow_partial=False), ask, most_asks)
+        problem = replace(problem, allow_partial=False)
+        return _explain_batch(problem, ask, most_asks, movable)
     left, refusals = LeftOver(problem, placement), []
     for position, name in enumerate(placement.unplaced):
         domain = problem.domains[problem.domain_index[name]]
         asker = Asker(ask, most=most_asks if position < MOST_EXPLAINED else 0)
         refusal = Counts(problem).refusal_of(domain) if position >= MOST_EXPLAINED else None
         if position < MOST_EXPLAINED:
-            refusal = explain_alone(problem, domain, asker)
-        refusals.append(refusal or left.explain(domain, asker))
+            refusal = explain_alone(problem, domain, asker, movable)
+        refusals.append(refusal or left.explain(domain, asker, movable))
     return tuple(refusals)
 
 
-def _explain_batch(problem: Problem, ask: Ask, most_asks: int) -> tuple[Refusal, ...]:
+def _explain_batch(
+    problem: Problem, ask: Ask, most_asks: int, movable: Movable | None
+) -> tuple[Refusal, ...]:
     """Explain the domains that are in the way of all; to the others name those."""
     found: dict[str, Refusal] = {}
     counts = Counts(problem)
@@ -74,16 +82,15 @@ def _explain_batch(problem: Problem, ask: Ask, most_asks: int) -> tuple[Refusal,
         if len(found) >= MOST_EXPLAINED:
             break
         if not counts.is_open(domain) or is_small(problem):
-            refusal = explain_alone(problem, domain, Asker(ask, most=most_asks))
+            refusal = explain_alone(problem, domain, Asker(ask, most=most_asks), movable)
             if refusal is not None:
                 found[domain.name] = refusal
     if not any(refusal.certificate for refusal in found.values()) and len(problem.domains) > 1:
         clash = clashing_domains(problem, Asker(ask, most=most_asks))
         inside = restrict(problem, clash)
         for domain in inside.domains[:MOST_EXPLAINED]:
-            found.setdefault(
-                domain.name, explain_beside(inside, domain, Asker(ask, most=most_asks))
-            )
+            asker = Asker(ask, most=most_asks)
+            found.setdefault(domain.name, explain_beside(inside, domain, asker, movable))
     blamed = [name for name, refusal in found.items() if refusal.certificate]
     reason = "not all domains of this call can be placed together"
     if blamed:
