@@ -71,11 +71,14 @@ class Profile:
     access: tuple[tuple[Fraction, ...], ...] | None = None
 
 
-def _ring(num_vnodes: int) -> Profile:
-    """Distances that grow around a ring in one direction: near ahead, far behind."""
+def _chain(num_vnodes: int) -> Profile:
+    """Distances along a chain, nearer to those ahead than to those behind."""
     return Profile(
         distances=tuple(
-            tuple(10 if i == j else 15 + 5 * ((j - i) % num_vnodes) for j in range(num_vnodes))
+            tuple(
+                10 if i == j else 15 + 5 * (j - i) if j > i else 25 + 5 * (i - j)
+                for j in range(num_vnodes)
+            )
             for i in range(num_vnodes)
         )
     )
@@ -108,9 +111,9 @@ def _shares(
 
 
 PROFILES: Final[dict[str, Callable[[int], Profile]]] = {
-    "ring": _ring,
+    "chain": _chain,
     "primary": _primary,
     "pipeline": _pipeline,
     "even": _even,
 }
-"""Profiles by name, for so many vnodes. None of them is symmetric but `even`."""
+"""Profiles by name, each for a number of vnodes from 2 up."""

@@ -8,7 +8,7 @@ one of its memory a vcpu. What a fleet keeps to, as nearly as whole domains allo
 
 - 55 % of the vcpus are in *wide* domains, which no single pnode of any host could hold;
 - 30 % of the domains have distances that are not symmetric or measured access shares;
-- the vcpus fill the hosts to `fill`, the memory to a little less;
+- the vcpus fill the hosts to `fill`, the memory to 2 points less, and to 85 % at most;
 - up to a fill of 0.9 all domains can be placed: best fit places fleets of up to 100 hosts whole,
   else they are drawn again; larger ones are the same mix with more room for luck.
 
@@ -55,8 +55,10 @@ PROFILED_WIDE: Final = 0.5
 PROFILED_SMALL: Final = 0.28
 """The part of the other domains that have several vnodes and a profile."""
 
-MEMORY_BELOW: Final = 0.06
-"""How far the memory's fill stays below that of the vcpus, where the flavours allow it."""
+MEMORY_BELOW: Final = 0.02
+MOST_MEMORY: Final = 0.85
+"""The memory's fill is so far below that of the vcpus, and no more than this, where the flavours
+allow it: the vcpus bind, and in fuller fleets they bind alone."""
 
 PARTIAL_ABOVE: Final = 0.9
 """Fuller fleets than this need not be placeable whole: domains may be left out of them."""
@@ -221,7 +223,8 @@ def _draw(num_domains: int, num_hosts: int, fill: float, draw: random.Random) ->
     num_of_type = host_counts[kinds]
     all_vcpus = fill * int(num_of_type @ np.array([host.num_pcpus for host in hosts]))
     all_pages = int(num_of_type @ np.array([int(host.usable_pages.sum()) for host in hosts]))
-    mix = _Mix(hosts, num_of_type, all_vcpus, (fill - MEMORY_BELOW) * all_pages, draw)
+    wanted_pages = min(fill - MEMORY_BELOW, MOST_MEMORY) * all_pages
+    mix = _Mix(hosts, num_of_type, all_vcpus, wanted_pages, draw)
     counts = mix.counts(num_domains)
     used = np.flatnonzero(counts)
     return FleetShapes(

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from placer.answer import Limits
 from placer.cpulist import CpuList
 from placer.domain import Domain, VnodeMemory
 from placer.host import Host
+from placer.pipeline import find_answer
 from placer.problem import Problem
 from placer.units import PAGES_PER_MIB
 
@@ -189,19 +191,17 @@ def make_problem(record: Record) -> Problem:
 
 def draw_instance(seed: int, number: int) -> Record:
     """Draw until what is drawn can be placed, or cannot, as the number wants; store the answer."""
-    from placer.solve import solve
-
     fits = number % 4 != 3
     draw = np.random.default_rng([seed, number])
     while True:
         kind = str(draw.choice(FITTING if fits else UNFIT))
         host = draw_host(draw)
         record = {"kind": kind, "host": host, "domain": draw_domain(draw, host, kind)}
-        result = solve(make_problem(record)).result
-        if result.status == ("optimal" if fits else "infeasible"):
-            levels = {level.name: level.value for level in result.levels}
-            answer = {name: levels[name] for name in ("vcpus_off_home", "cost") if name in levels}
-            return {"number": number, **record, "answer": answer or None}
+        answer = find_answer(make_problem(record), Limits(time_limit=60.0))
+        if answer.status == ("optimal" if fits else "infeasible"):
+            values = {level.name: level.value for level in answer.levels}
+            known = {name: values[name] for name in ("vcpus_off_home", "cost") if name in values}
+            return {"number": number, **record, "answer": known or None}
 
 
 def main() -> None:
