@@ -9,6 +9,7 @@ from placer.arrays import Ints
 from placer.fleet.patterns import Patterns
 from placer.fleet.plan import Fleet, Plan
 from placer.fleet.shapes import NUM_RESOURCES, PAGES, VCPUS, DomainClass
+from placer.quadratic.core import Mask
 
 _FIRST_CHUNK = 16
 """Patterns are tried so many at a time, then ever more: mostly a cheap one fits."""
@@ -57,8 +58,8 @@ def first_fitting(patterns: Patterns, left: Ints, by: Ints | None = None) -> Int
     start, width = 0, _FIRST_CHUNK
     while start < len(tight) and len(open_rows):
         chunk = tight[start : start + width]
-        fits = (chunk[None, :, :] <= left[open_rows][:, None, :]).all(axis=2)
-        hit = fits.any(axis=1)
+        fits: Mask = np.all(chunk[None, :, :] <= left[open_rows][:, None, :], axis=2)
+        hit: Mask = np.any(fits, axis=1)
         found[open_rows[hit]] = start + fits[hit].argmax(axis=1)
         open_rows = open_rows[~hit]
         start += width

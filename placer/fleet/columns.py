@@ -146,7 +146,7 @@ class Generator:
 
         def solve(pricer: Pricer) -> tuple[Filling | None, int | None]:
             gain = pricer.gains(worth, _FINE)
-            among = pricer.cheapest(gain, len(gain))
+            among = pricer.useful(gain)
             if not len(among):
                 return None, 0
             return pricer.solve(
@@ -228,5 +228,5 @@ def _fractional(pricer: Pricer, gain: Ints) -> int:
         value = int(np.ceil(rate * int(pricer.capacity[columns].sum()))) + 1
         least = value if least is None else min(least, value)
     if least is None:
-        return int((gain[useful] * pricer.most[useful]).sum())
+        return int((gain[useful] * pricer.most_relaxed[useful]).sum())
     return least

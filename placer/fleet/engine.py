@@ -123,8 +123,8 @@ class _Engine:
         self._dive_for(lack_penalties(self.fleet), costless=False, share=0.1)
         if self.plan.missing.any():
             penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
-            self._dive_for(penalties, costless=True, share=0.3)
-            self.least_lack = -(-self.pool.bound // COST_UNITS)
+            self._dive_for(penalties, costless=True, share=0.2)
+            self.least_lack = -(-self._lack_bound(penalties) // COST_UNITS)
         if not self._is_packed(self.plan):
             self._repack(None, self.clock.deadline(0.3), self._is_packed)
         self.pool = ColumnPool()
@@ -142,6 +142,21 @@ class _Engine:
         self.generator.add_plan(self.plan)
         self.pool = self.generator.run(self.clock.deadline(share), tell=self._tell)
         self._dive(_DIVES, self._is_packed)
+
+    def _lack_bound(self, penalties: Floats) -> int:
+        """What must be left out at least; where vcpus may spill, for want of memory alone."""
+        if not self.fleet.shapes.spill:
+            return self.pool.bound
+        relaxed = Fleet.of(self.problem, self.fleet.shapes.without_vcpus_that_spill())
+        generator = Generator(
+            relaxed,
+            self.total,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            penalties=penalties,
+            costless=True,
+        )
+        return generator.run(self.clock.deadline(0.1), tell=self._tell).bound
 
     def _is_packed(self, plan: Plan) -> bool:
         """Whether no more can be placed."""

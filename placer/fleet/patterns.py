@@ -25,10 +25,10 @@ class Patterns:
     """The patterns of one class of domains on one type of host, the cheapest first.
 
     - ``cost[k]``; ``homes[k, i]``: one assignment of the pattern, vnode by vnode.
-    - ``use[k, r * P + p]``: what it takes, with the overhead of the domain counted where
-      no choice of homes can avoid it; no placement takes less.
-    - ``tight[k, r * P + p]``: the same with the overhead at every vnode, so that what fits
-      by these figures fits wherever vnode 0 is.
+    - ``use[k, r * P + p]``: what it takes, with the overhead of the domain where vnode 0
+      is, and none where another vnode may be exchanged with it; no placement takes less.
+    - ``tight[k, r * P + p]``: the same with the overhead wherever vnode 0 may be, so that
+      what fits by these figures fits.
     - ``missing_cost``: what every assignment costs at least that is neither one of these
       nor takes as much as one of them; None where there is no such assignment.
     """
@@ -53,16 +53,27 @@ def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
     cost = _costs(shape.flow, host_type.distances, homes)
     homes, cost = _sort(homes, cost)
     demand = _scaled(shape, host_type)
-    overhead = shape.overhead_pages if shape.num_vnodes == 1 else 0
+    first = [i for i in range(shape.num_vnodes) if i == 0 or _can_exchange(shape, i, 0)]
+    overhead = shape.overhead_pages if len(first) == 1 else 0
     kept = _first_of_each(_uses(demand, homes, host_type, overhead))
-    homes, cost, dropped = _spread_over_twins(homes[kept], cost[kept], demand, twins)
+    charged = demand.copy()
+    charged[PAGES, 0] += overhead
+    homes, cost, dropped = _spread_over_twins(homes[kept], cost[kept], charged, twins)
     missing_cost = _least(missing_cost, dropped)
     homes, cost = _sort(homes, cost)
     use = _uses(demand, homes, host_type, overhead)
-    generous = demand.copy()
-    generous[PAGES] += shape.overhead_pages
-    tight = _uses(generous, homes, host_type, 0)
+    tight = use if overhead else _charge_everywhere(use, homes[:, first], shape.overhead_pages)
     return Patterns(cost=cost, homes=homes, use=use, tight=tight, missing_cost=missing_cost)
+
+
+def _charge_everywhere(use: Ints, homes: Ints, overhead_pages: int) -> Ints:
+    """The uses with the overhead on each pnode that any of these homes is."""
+    tight = use.copy()
+    here = np.zeros(use.shape, dtype=np.bool_)
+    for column in homes.T:  # pages are the first resource, so a pnode is its own column
+        here[np.arange(len(use)), column] = True
+    tight[here] += overhead_pages
+    return tight
 
 
 def _sort(homes: Ints, cost: Ints) -> tuple[Ints, Ints]:

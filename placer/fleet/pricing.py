@@ -50,7 +50,10 @@ class Pricer:
         capacity = host_type.capacity.reshape(-1)
         width = len(capacity)
         empty = np.zeros((0, width), dtype=np.int64)
-        self.shape = np.repeat([c for c, _ in parts], [found.count for _, found in parts])
+        self.shape = np.repeat(
+            np.array([c for c, _ in parts], dtype=np.int64),
+            np.array([found.count for _, found in parts], dtype=np.int64),
+        )
         self.number = np.concatenate(
             [np.zeros(0, dtype=np.int64), *(np.arange(found.count) for _, found in parts)]
         )
@@ -66,6 +69,9 @@ class Pricer:
         self.use, self.capacity = _shrink(use[:, binding], capacity[binding])
         self.most = np.minimum(
             most_counts(self.tight, self.tight_capacity), fleet.counts[self.shape]
+        )
+        self.most_relaxed = np.minimum(
+            most_counts(self.use, self.capacity), fleet.counts[self.shape]
         )
         self.missing_cost = {
             c: found.missing_cost for c, found in parts if found.missing_cost is not None
@@ -146,6 +152,10 @@ class Pricer:
             full[candidates] = chosen[row]
             fillings.setdefault(full.tobytes(), Filling(chosen=full, gain=int(gains[row])))
         return list(fillings.values())
+
+    def useful(self, gain: Ints) -> Ints:
+        """Return the patterns that are worth something and that the proof may not rule out."""
+        return np.flatnonzero((gain > 0) & (self.most_relaxed > 0))
 
     def cheapest(self, gain: Ints, number: int, rng: np.random.Generator | None = None) -> Ints:
         """Return the patterns that are worth something, at most ``number`` of each class.

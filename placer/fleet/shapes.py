@@ -7,7 +7,7 @@ rounding and for writing the answer.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,7 +61,8 @@ class DomainClass:
     ``demand[r, i]`` by resource and vnode (vcpus unscaled), ``overhead_pages`` at the home
     of vnode 0, ``flow[i, j]`` the vcpus of i times A[i][j] times 64, so that the cost is
     ``sum flow[i, j] * D[home i, home j]``. ``needs[i, j]`` where i must reach j.
-    ``fixed[i]`` is the pnode asked for or -1.
+    ``fixed[i]`` is the pnode asked for or -1. ``spills`` says whether vcpus may run off home
+    where nothing else helps; a pattern never has any that do.
     """
 
     number: int
@@ -77,6 +78,7 @@ class DomainClass:
     num_vcpus: int
     required: int | None
     forbidden: tuple[int, ...]
+    spills: bool
 
     @property
     def num_vnodes(self) -> int:
@@ -104,6 +106,26 @@ class Shapes:
     types: tuple[HostType, ...]
     classes: tuple[DomainClass, ...]
     odd: tuple[int, ...] = ()
+
+    @property
+    def spill(self) -> bool:
+        """Whether a domain may have vcpus off home, which patterns do not show."""
+        return any(shape.spills for shape in self.classes)
+
+    def without_vcpus_that_spill(self) -> Shapes:
+        """Return the same with no vcpus in classes that may spill them.
+
+        Whatever can be placed can be placed so, also where vcpus run off home.
+        """
+        relaxed = []
+        for shape in self.classes:
+            if not shape.spills:
+                relaxed.append(shape)
+                continue
+            demand = shape.demand.copy()
+            demand[VCPUS] = 0
+            relaxed.append(replace(shape, demand=demand, needs=np.zeros_like(shape.needs)))
+        return replace(self, classes=tuple(relaxed))
 
 
 def is_plain(domain: Domain) -> bool:
@@ -267,6 +289,7 @@ def _domain_class(domain: Domain, roles: _Roles) -> DomainClass:
         num_vcpus=domain.num_vcpus,
         required=None if domain.hosts is None else roles.number(domain.hosts),
         forbidden=(roles.number(domain.forbidden_hosts),) if domain.forbidden_hosts else (),
+        spills=domain.cpu_spill == "last",
     )
 
 
@@ -285,14 +308,14 @@ def _merge(shapes: list[DomainClass]) -> tuple[DomainClass, ...]:
             shape.priority,
             shape.required,
             shape.forbidden,
+            shape.spills,
         )
         merged.setdefault(key, []).append(shape)
     joined = []
     for number, alike in enumerate(merged.values()):
         first = alike[0]
         members = sorted(member for shape in alike for member in shape.domains)
-        fields = {name: getattr(first, name) for name in first.__dataclass_fields__}
-        joined.append(DomainClass(**{**fields, "number": number, "domains": members}))
+        joined.append(replace(first, number=number, domains=members))
     return tuple(joined)
 
 
