@@ -12,6 +12,7 @@ from ortools.sat.python import cp_model
 from placer.answer import Answer, Limits, Progress
 from placer.arrays import Ints
 from placer.cost import level_values
+from placer.cpsat.alone import bound_by_least_costs
 from placer.cpsat.constraints import add_constraints
 from placer.cpsat.extract import extract_placement
 from placer.cpsat.hint import hint_of
@@ -40,6 +41,9 @@ MAX_ORDERED_VNODES = 64
 
 _ORDER_RANGE = 1 << 40
 """Homes are put in order several vnodes at a time, as digits of a number below this."""
+
+_FIRST_WORK = 0.5
+"""Deterministic time for the cost of many domains before each of them is bounded alone."""
 
 _HOME_SHARE = 0.5
 """Of the time left, how much goes into placing without spill before spill is tried."""
@@ -220,7 +224,11 @@ class _Search:
             self.v.model.minimize(expression)
         else:
             self.v.model.maximize(expression)
-        status, solver, seen = self._solve(name, expression)
+        joint = name == "cost" and len(self.problem.domains) + len(self.problem.hosts) > 2
+        status, solver, seen = self._solve(name, expression, work=_FIRST_WORK if joint else None)
+        solved = status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
+        if joint and not solved and not self.box.is_over():
+            ideal, status, solver, seen = self._solve_bounded(name, expression, ideal, solver)
         self.v.model.clear_objective()  # type: ignore[no-untyped-call]
         if status not in SOLVED:
             if status == cp_model.INFEASIBLE and self.hint and not self.offer:
@@ -247,6 +255,19 @@ class _Search:
         self._report(_level_of(name, value, bound, started))
         self._freeze(name, count, value, expression)
         return True
+
+    def _solve_bounded(
+        self, name: str, cost: Expr, ideal: int, before: cp_model.CpSolver
+    ) -> tuple[int, Any, cp_model.CpSolver, float | None]:
+        """Go on with a hard cost level, held to what its domains cost alone."""
+        found = before.response_proto.solution
+        if found:
+            self.hint = dict(enumerate(found))
+        alone = bound_by_least_costs(self.v, cost, self.limits, self.box, self.sizes)
+        status, solver, seen = self._solve(name, cost)
+        if found and status not in SOLVED and status != cp_model.INFEASIBLE:
+            status, solver = cp_model.FEASIBLE, before
+        return max(ideal, alone), status, solver, seen
 
     def _freeze(
         self,
@@ -339,7 +360,7 @@ class _Search:
             self.spill, self.encoding = spill, None
 
     def _solve(
-        self, name: str, objective: Expr | None, *, share: float = 1.0
+        self, name: str, objective: Expr | None, *, share: float = 1.0, work: float | None = None
     ) -> tuple[Any, cp_model.CpSolver, float | None]:
         """Run CP-SAT on the encoding as it stands; return what it says and the bound it saw."""
         model = self.v.model
@@ -353,7 +374,7 @@ class _Search:
             return self._describe(name, value, bound)
 
         status, solver, watch = self.box.solve(
-            model, describe, share=share, first_will_do=objective is None
+            model, describe, share=share, work=work, first_will_do=objective is None
         )
         return status, solver, watch.bound
 

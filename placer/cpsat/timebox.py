@@ -113,10 +113,11 @@ class TimeBox:
         describe: Any,
         *,
         share: float = 1.0,
+        work: float | None = None,
         first_will_do: bool = False,
         fix_hints: bool = False,
     ) -> tuple[Any, cp_model.CpSolver, Watch]:
-        """Run CP-SAT on ``model`` for at most ``share`` of the time left.
+        """Run CP-SAT on ``model`` for at most ``share`` of the time left, and ``work`` of it.
 
         ``describe(value, bound)`` gives the text of progress. UNKNOWN comes back where no
         time is left. MODEL_INVALID is a defect and raises ModelError with its text.
@@ -128,11 +129,12 @@ class TimeBox:
         parameters = solver.parameters
         parameters.stop_after_first_solution = first_will_do
         parameters.fix_variables_to_their_hinted_value = fix_hints
-        seconds, work = self.seconds_left(), self.work_left()
+        seconds, work_left = self.seconds_left(), self.work_left()
         if seconds is not None:
             parameters.max_time_in_seconds = max(share * seconds, 0.0)
-        if work is not None:
-            parameters.max_deterministic_time = max(share * work, 0.0)
+        most = _least(work, None if work_left is None else share * work_left)
+        if most is not None:
+            parameters.max_deterministic_time = max(most, 0.0)
         status = self._solve_interruptibly(solver, model, watch, describe)
         self._count(float(solver.response_proto.deterministic_time))
         if status == cp_model.MODEL_INVALID:

@@ -45,12 +45,20 @@ def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> P
     where this is one of several steps; an interrupt ends it as the clock does.
     """
     box = TimeBox(limits) if box is None else box
-    found = _construct(problem, limits, box, stay=True)
+    found = _construct(problem, limits, box, stay=True) if _may_stay(problem) else None
     if found is None and problem.current and problem.max_moves is problem.max_moved_pages is None:
         found = _construct(problem, limits, box, stay=False)
     if found is not None and problem.current and check_placement(problem, found):
         return None
     return found
+
+
+def _may_stay(problem: Problem) -> bool:
+    """Whether all that runs now keeps the rules where it is."""
+    if not problem.current:
+        return True
+    part = part_of(problem, problem.hosts, problem.running_now.keys(), allow_partial=False)
+    return not check_placement(part, placement_of(part, problem.running_now.values()))
 
 
 def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) -> Placement | None:
