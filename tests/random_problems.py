@@ -51,7 +51,8 @@ def draw_batch(seed: int) -> Problem:
         )
     )
     domains: list[Domain] = []
-    while len(domains) < int(rng.integers(10, min(40, 5 * num_hosts) + 1)):
+    num_domains = int(rng.integers(10, min(40, 5 * num_hosts) + 1))
+    while len(domains) < num_domains:
         name = f"vm{len(domains)}"
         group = groups[rng.integers(4)]
         mine = (group,) if _chance(rng, 0.2) else ()

@@ -21,6 +21,7 @@ from placer.fleet.seating import seat_shared
 from placer.host import Host
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
+from placer.quadratic.one_domain import place_one
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _UNIT_WORK = 1.0
@@ -160,9 +161,9 @@ class _Builder:
             if solved is None:
                 continue
             answer, seated = solved
-            found.append(
-                (rank({level.name: level.value for level in answer.levels}), number, seated)
-            )
+            values = {level.name: level.value for level in answer.levels}
+            values.pop("homes_in_order", None)
+            found.append((rank(values), number, seated))
             if _is_all_local(domains, answer) or len(found) == _COMPARED:
                 break
         if not found:
@@ -181,8 +182,10 @@ class _Builder:
         host = _without_pnodes(self.left[number], closed)
         names = {domain.name for domain in domains}
         part = part_of(self.problem, [host], names, allow_partial=allow_partial)
-        box = TimeBox(self.limits, work=_UNIT_WORK, within=self.box)
-        answer = search(part, self.limits, box=box, in_order=False)
+        answer = None if allow_partial else place_one(part, self.limits)
+        if answer is None:
+            box = TimeBox(self.limits, work=_UNIT_WORK, within=self.box)
+            answer = search(part, self.limits, box=box, in_order=False)
         if answer.placement is None or not answer.placement.domains:
             return None
         if any(closed.intersection(new.home.tolist()) for new in answer.placement.domains):
