@@ -134,6 +134,8 @@ def add_special(draw: np.random.Generator, host: Record, record: Record) -> None
         record[f"{what}_affinity"] = ",".join(f"node:{pnode}" for pnode in chosen)
     else:
         record["dedicated"] = True
+        record.pop("vcpu_to_vnode", None)
+        record["vcpus"] = max(count, record["vcpus"] // 3)
         record["thread_policy"] = str(draw.choice(["prefer", "isolate", "require"]))
 
 
