@@ -10,17 +10,22 @@ import argparse
 import json
 import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from placer.answer import Limits
-from placer.cpulist import CpuList
-from placer.domain import Domain, VnodeMemory
-from placer.host import Host
-from placer.pipeline import find_answer
-from placer.problem import Problem
-from placer.units import PAGES_PER_MIB
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # so that the file runs as a script, whatever is installed
+    sys.path.insert(0, str(ROOT))
+
+from placer.answer import Limits  # noqa: E402
+from placer.cpulist import CpuList  # noqa: E402
+from placer.domain import Domain, VnodeMemory  # noqa: E402
+from placer.host import Host  # noqa: E402
+from placer.pipeline import find_answer  # noqa: E402
+from placer.problem import Problem  # noqa: E402
+from placer.units import PAGES_PER_MIB  # noqa: E402
 
 Record = dict[str, Any]
 
