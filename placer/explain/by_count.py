@@ -10,7 +10,7 @@ from placer.domain import Domain
 from placer.explain.asking import hosts_for
 from placer.explain.count import Shortage, shortage_of
 from placer.explain.room import Room
-from placer.explain.text import count_of, format_exactly, format_size, list_names
+from placer.explain.text import count_of, format_exactly, format_need, list_names
 from placer.host import Host
 from placer.problem import Problem
 from placer.result import Refusal
@@ -153,12 +153,10 @@ def _lack_of_memory(
     if need <= have:
         return None
     has = "has" if len(hosts) == 1 else "have"
+    wants, room = format_need(need, have)
     return Shortage(
         fact="memory",
-        reason=(
-            f"{_together(domains)} {format_size(need)} with overhead, {where} {has} "
-            f"{format_size(have)} free"
-        ),
+        reason=(f"{_together(domains)} {wants} with overhead, {where} {has} {room} free"),
         binding=(f"memory of {where}",),
         short_by=(f"{format_exactly(need - have)} on {where}",),
         share=(need - have) / need,

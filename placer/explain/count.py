@@ -14,6 +14,7 @@ from placer.explain.room import Room
 from placer.explain.text import (
     count_of,
     format_exactly,
+    format_need,
     format_size,
     pnodes_of,
     vnodes_of,
@@ -155,11 +156,10 @@ def _count_memory(view: View) -> Iterator[Shortage]:
     domain, usable = view.domain, view.room.usable
     need, have = domain.memory_pages + domain.overhead_pages, sum(usable)
     if need > have:
+        wants, has = format_need(need, have)
         yield Shortage(
             fact="memory",
-            reason=(
-                f"needs {format_size(need)} with overhead, {view.name} has {format_size(have)} free"
-            ),
+            reason=f"needs {wants} with overhead, {view.name} has {has} free",
             binding=(f"memory of {view.name}",),
             short_by=(f"{format_exactly(need - have)} on {view.name}",),
             share=(need - have) / need,
@@ -177,6 +177,7 @@ def _count_vnodes(view: View) -> Iterator[Shortage]:
         best = max(options, key=lambda p: (usable[p], -p))
         asked = len(options) == 1 and view.num_pnodes > 1
         over = f" with {format_size(view.domain.overhead_pages)} overhead" if vnode == 0 else ""
+        wants, has = format_need(need, usable[best])
         where = f"pnode {best}, which it asks for," if asked else f"the freest, pnode {best},"
         binding = [f"memory of {pnodes_of(options)} of {view.name}"]
         if vnode in view.strict:
@@ -186,8 +187,8 @@ def _count_vnodes(view: View) -> Iterator[Shortage]:
         yield Shortage(
             fact="memory",
             reason=(
-                f"vnode {vnode} needs {format_size(need)}{over} on one pnode, {where} "
-                f"of {view.name} has {format_size(usable[best])} free"
+                f"vnode {vnode} needs {wants}{over} on one pnode, {where} "
+                f"of {view.name} has {has} free"
             ),
             binding=tuple(binding),
             short_by=(f"{format_exactly(need - usable[best])} on pnode {best} of {view.name}",),
@@ -203,7 +204,7 @@ def _count_vcpus(view: View) -> Iterator[Shortage]:
         yield Shortage(
             fact="vcpus",
             reason=(
-                f"has {count_of(domain.num_vcpus, _kind(domain))}, {view.name} has room for {have}"
+                f"has {describe_vcpus(domain, domain.num_vcpus)}, {view.name} has room for {have}"
             ),
             binding=(f"pcpus of {view.name}", *_ways(domain)),
             short_by=(f"{count_of(domain.num_vcpus - have, 'vcpu')} on {view.name}",),
@@ -229,7 +230,7 @@ def _count_affinity(view: View) -> Iterator[Shortage]:
             yield Shortage(
                 fact="vcpus",
                 reason=(
-                    f'{count_of(inside, _kind(domain))} with cpus = "{text}", where {view.name} '
+                    f'{describe_vcpus(domain, inside)} with cpus = "{text}", where {view.name} '
                     f"has room for {sum(by_pnode)}{listed}"
                 ),
                 binding=(f'cpus = "{text}"', f"pcpus of {view.name}", *_ways(domain)),
@@ -238,11 +239,13 @@ def _count_affinity(view: View) -> Iterator[Shortage]:
             )
 
 
-def _kind(domain: Domain) -> str:
+def describe_vcpus(domain: Domain, number: int) -> str:
+    """Return ``"3 shared vcpus"``, ``"1 dedicated vcpu on a core of its own"``."""
     if not domain.dedicated:
-        return "shared vcpu"
-    whole = {"prefer": "", "isolate": " on cores of their own", "require": " on whole cores"}
-    return f"dedicated vcpu{whole[domain.thread_policy]}"
+        return count_of(number, "shared vcpu")
+    alone = "on a core of its own" if number == 1 else "on cores of their own"
+    way = {"prefer": "", "isolate": f" {alone}", "require": " on whole cores"}
+    return count_of(number, "dedicated vcpu") + way[domain.thread_policy]
 
 
 def _ways(domain: Domain) -> tuple[str, ...]:
@@ -424,11 +427,12 @@ def _count_forced(view: View) -> Iterator[Shortage]:
         need, have = sum(view.needs[i] for i in vnodes), sum(usable[p] for p in pnodes)
         if need > have:
             listed = sorted(pnodes)
+            wants, has = format_need(need, have)
             yield Shortage(
                 fact="memory",
                 reason=(
-                    f"{vnodes_of(vnodes)} need {format_size(need)} together and fit only "
-                    f"{pnodes_of(listed)} of {view.name}, with {format_size(have)} free"
+                    f"{vnodes_of(vnodes)} need {wants} together and fit only "
+                    f"{pnodes_of(listed)} of {view.name}, with {has} free"
                 ),
                 binding=(
                     f"{vnodes_of(vnodes)} fit no other pnode",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placer.domain import Domain
+from placer.explain.count import describe_vcpus
 from placer.explain.draft import Draft
 from placer.explain.room import Room
 from placer.explain.text import count_of, format_size, list_names, pnodes_of, vnodes_of
@@ -53,7 +54,7 @@ def requirements_of(problem: Problem, name: str, room: Callable[[Host], Room]) -
     for domain in problem.domains:
         found += _policies(domain, batch=batch)
     for host in problem.hosts:
-        found += _pcpus(host, room(host), vcpus)
+        found += _pcpus(host, room(host), vcpus, None if batch else problem.domains[0])
     for domain in problem.domains:
         found += _requests(domain, batch=batch)
     for host in problem.hosts:
@@ -162,11 +163,12 @@ def most_threads(host: Host) -> int:
     return int(np.unique(host.pcpu_core, return_counts=True)[1].max())
 
 
-def _pcpus(host: Host, room: Room, vcpus: int) -> Iterator[Requirement]:
+def _pcpus(host: Host, room: Room, vcpus: int, domain: Domain | None) -> Iterator[Requirement]:
+    """Pnodes with equal pcpus; ``domain`` is the only one, so that its kind of vcpus counts."""
     per_core = most_threads(host)
     pcpus = np.bincount(host.pcpu_pnode, minlength=host.num_pnodes).tolist()
-    shared, running = room.shared, room.running_vcpus
-    figures: list[object] = list(zip(pcpus, shared, running, strict=True))
+    takes, running = room.shared if domain is None else room.vcpus(domain), room.running_vcpus
+    figures: list[object] = list(zip(pcpus, takes, running, strict=True))
     for pnodes in _alike(figures):
         first = pnodes[0]
         busy = f", {count_of(running[first], 'vcpu')} running there" if running[first] else ""
@@ -182,12 +184,18 @@ def _pcpus(host: Host, room: Room, vcpus: int) -> Iterator[Requirement]:
             kind="vcpus",
             text=(
                 f"pcpus of {pnodes_of(pnodes)} of {host.name}: {pcpus[first]}{each}, "
-                f"room for {count_of(shared[first], 'more shared vcpu')}{each}{busy}"
+                f"room for {_of_kind(domain, takes[first])}{each}{busy}"
             ),
             relax=relax,
             host=host.name,
             members=pnodes,
         )
+
+
+def _of_kind(domain: Domain | None, number: int) -> str:
+    if domain is None:
+        return count_of(number, "shared vcpu")
+    return describe_vcpus(domain, number)
 
 
 def cores_for(host: Host, vcpus: int) -> int:
@@ -243,6 +251,14 @@ def _requests(domain: Domain, *, batch: bool) -> Iterator[Requirement]:
     if domain.distinct_pnodes:
         text = "distinct_pnodes"
         yield one("distinct", text, lambda draft: draft.set_domain(name, distinct_pnodes=False))
+    if domain.hosts is not None or domain.forbidden_hosts:
+        allowed = "" if domain.hosts is None else f"hosts = {list_names(domain.hosts or ('',))}"
+        away = f"not on {list_names(domain.forbidden_hosts)}" if domain.forbidden_hosts else ""
+        yield one(
+            "hosts",
+            ", ".join(filter(None, (allowed, away))),
+            lambda draft: draft.set_domain(name, hosts=None, forbidden_hosts=()),
+        )
     if domain.cpu_spill == "never":
         text = "cpu_spill = never"
         yield one("spill", text, lambda draft: draft.set_domain(name, cpu_spill="last"))

@@ -30,6 +30,12 @@ def format_exactly(pages: int) -> str:
     return f"{pages * PAGE_KIB} KiB"
 
 
+def format_need(need: int, have: int) -> tuple[str, str]:
+    """Return both sizes to a tenth, or exactly where that would make them look equal."""
+    texts = format_size(need), format_size(have)
+    return texts if texts[0] != texts[1] else (format_exactly(need), format_exactly(have))
+
+
 def count_of(number: int, noun: str, plural: str = "") -> str:
     """Return ``"1 vcpu"``, ``"3 vcpus"``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -8,8 +8,8 @@ import pytest
 
 from placer.answer import Limits
 from placer.cpsat.search import search
-from placer.host import RunningDomain
 from placer.explain import explain_by_count
+from placer.host import RunningDomain
 from tests.builders import make_domain, make_host, make_problem
 from tests.random_problems import draw_problem
 
