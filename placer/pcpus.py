@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,23 +71,38 @@ class Cells:
 
 
 def find_cells(host: Host, masks: Sequence[frozenset[int]]) -> Cells:
-    """Sort the pcpus of ``host`` that no running domain has to itself into cells."""
+    """Sort the pcpus of ``host`` that no running domain has to itself into cells.
+
+    Hosts whose pcpus are alike have equal cells; those asked for last are kept.
+    """
     taken = {pcpu for running in host.running for pcpu in running.dedicated_pcpus}
+    layout = (host.pcpu_ids.tobytes(), host.pcpu_core.tobytes(), host.pcpu_pnode.tobytes())
+    by_core = host.smt == "cores"
+    return _sort_pcpus(layout, host.num_pnodes, by_core, frozenset(taken), tuple(masks))
+
+
+@lru_cache(maxsize=64)
+def _sort_pcpus(
+    layout: tuple[bytes, bytes, bytes],
+    num_pnodes: int,
+    by_core: bool,
+    taken: frozenset[int],
+    masks: tuple[frozenset[int], ...],
+) -> Cells:
     threads: dict[int, list[int]] = {}
     pnode_of: dict[int, int] = {}
-    for pcpu, core, pnode in zip(
-        host.pcpu_ids.tolist(), host.pcpu_core.tolist(), host.pcpu_pnode.tolist(), strict=True
-    ):
+    ids, core_of, on_pnode = (np.frombuffer(column, dtype=np.int64) for column in layout)
+    for pcpu, core, pnode in zip(ids.tolist(), core_of.tolist(), on_pnode.tolist(), strict=True):
         threads.setdefault(core, []).append(pcpu)
         pnode_of[core] = pnode
     by_class: dict[tuple[object, ...], list[tuple[int, list[tuple[frozenset[int], Slot]]]]] = {}
-    slots_on = np.zeros(host.num_pnodes, dtype=np.int64)
+    slots_on = np.zeros(num_pnodes, dtype=np.int64)
     for core, pcpus in sorted(threads.items()):
         free = [pcpu for pcpu in pcpus if pcpu not in taken]
         whole = len(free) == len(pcpus)
-        if not free or (host.smt == "cores" and not whole):
+        if not free or (by_core and not whole):
             continue
-        groups = [tuple(free)] if host.smt == "cores" else [(pcpu,) for pcpu in free]
+        groups = [tuple(free)] if by_core else [(pcpu,) for pcpu in free]
         members = [
             (
                 frozenset(m for m, mask in enumerate(masks) if not mask.isdisjoint(group)),

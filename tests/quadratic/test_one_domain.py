@@ -116,7 +116,7 @@ def test_a_search_cut_short_is_a_start_and_no_answer(monkeypatch: pytest.MonkeyP
     free = [2000, 2100, 2300, 2200]
     sizes = [500, 510, 520, 530, 540, 550]
     problem = make_problem(make_host(free), make_domain(sizes, 12))
-    monkeypatch.setattr(one_domain, "MAX_NODES", 120)
+    monkeypatch.setattr(one_domain, "MAX_NODES", 500)
     found = solve_one(problem, LIMITS)
     assert found.answer is None
     assert found.start is not None
