@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from placer.fleet.residual import host_without
+from placer.fleet.seating import seat_shared
 from placer.host import Host
 from placer.placement import Placement
 from placer.problem import Problem
@@ -31,6 +32,11 @@ def place_beside(problem: Problem, rule: Callable[[Problem], Placement]) -> Plac
             )
         )
     placed = {**now, **{answer.domain: answer for answer in found.domains}}
+    for host in problem.hosts:
+        here = [answer for answer in placed.values() if answer.host == host.name]
+        # The rule knew on which pnodes shared vcpus run, but not on which pcpus.
+        seated = seat_shared(host, problem, here) if here else None
+        placed.update((answer.domain, answer) for answer in seated or ())
     return Placement(
         domains=tuple(placed[domain.name] for domain in problem.domains if domain.name in placed),
         unplaced=found.unplaced,
