@@ -70,9 +70,9 @@ def test_large_pages_take_aligned_extents() -> None:
 def test_what_is_placed_on_what_is_left_fits_together() -> None:
     """One domain after another on residual hosts is a placement of all of them."""
     held = 0
-    for seed in range(450):
+    for seed in range(600):
         problem = tiny_problem(seed)
-        if len(problem.domains) == 1 or problem.groups:
+        if len(problem.domains) == 1 or problem.groups or problem.current:
             continue
         host = problem.hosts[0]
         answers: list[PlacedDomain] = []
