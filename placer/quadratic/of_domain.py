@@ -59,8 +59,9 @@ class DomainCore:
     ``unit`` is what one vcpu costs where it runs, None where vcpus of a vnode differ in that
     or in where they may run; ``spill_price`` is above the cost of all.
 
-    ``must_be_local``: some vnode is *preferred* and might be spilled, so that the best
-    assignment is proven best only at ``local_cost``, where every access is local.
+    ``spilled`` are vnodes of ``pages[i]`` pages that are *preferred* and need not be at home.
+    With any, the best assignment is proven best only at ``local_cost``, where every access is
+    local.
     """
 
     core: QuadraticCore
@@ -69,23 +70,32 @@ class DomainCore:
     least: Ints
     rooms: Rooms
     asked: Mask
-    must_be_local: bool
+    spilled: tuple[int, ...]
+    pages: Ints
     local_cost: int
     unit: UnitCost | None
     spill_price: int
 
-    @property
-    def memory_alone(self) -> QuadraticCore:
-        """The core that is left where vcpus may run anywhere: memory and homes."""
+    def refusing(self, *, vcpus_stay: bool) -> QuadraticCore:
+        """Return a core without costs that has an assignment wherever the domain can be placed.
+
+        Memory that may be spilled counts at home with its part if all pnodes had equally
+        much: home is where most is. Where vcpus may leave home they do not count.
+        """
         core = self.core
-        rows = [row for row in range(len(core.demand)) if row != VCPUS]
+        demand = core.demand.copy()
+        for vnode in self.spilled:
+            pages = int(self.pages[vnode])
+            demand[MEMORY, vnode] -= pages - -(-pages // core.num_locations)
+            demand[VCPUS + 1 :, vnode] = 0
+        rows = [row for row in range(len(demand)) if vcpus_stay or row != VCPUS]
         return replace(
             core,
             linear=np.zeros_like(core.linear),
             flow=np.zeros_like(core.flow),
-            demand=core.demand[rows],
+            demand=demand[rows],
             capacity=core.capacity[rows],
-            allowed=self.asked,
+            allowed=core.allowed if vcpus_stay else self.asked,
             needs=np.zeros_like(core.needs),
         )
 
@@ -96,7 +106,7 @@ class DomainCore:
         unreachable pairs, a price for hyperthreads, memory that may be spilled too.
         """
         core, terms = self.core, self.terms
-        if self.unit is None or core.unreachable.any() or self.must_be_local:
+        if self.unit is None or core.unreachable.any() or self.spilled:
             return None
         if terms is not None and terms.price:
             return None
@@ -122,7 +132,7 @@ def core_of(domain: Domain, host: Host) -> QuadraticCore | None:
     vnode 0), vcpus, and extents of 2 MiB and 1 GiB where such pages are wanted.
     """
     found = describe(domain, host)
-    if found is None or found.terms is not None or found.scale != 1 or found.must_be_local:
+    if found is None or found.terms is not None or found.scale != 1 or found.spilled:
         return None
     return found.core
 
@@ -138,12 +148,12 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
         return None
     if (host.distances == UNREACHABLE).any() and ((least == 0) & (most > 0)).any():
         return None
-    spills = [
-        memory.policy
-        for memory, size in zip(domain.memory, domain.vnode_pages.tolist(), strict=True)
-        if size and memory.policy != "strict"
-    ]
-    if "interleave" in spills:
+    spilled = tuple(
+        vnode
+        for vnode, pages in enumerate(domain.vnode_pages.tolist())
+        if pages and domain.memory[vnode].policy != "strict"
+    )
+    if any(domain.memory[vnode].policy == "interleave" for vnode in spilled):
         return None
     seats = _find_seats(domain, host, least, most)
     if seats is None:
@@ -153,7 +163,7 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
     if off_soft is None:
         return None
     shares = integer_shares(domain)
-    if spills and not _is_seen_from_home(domain, host, least, shares):
+    if spilled and not _is_seen_from_home(domain, host, least, shares):
         return None
     has_soft = any(mask is not None for mask in domain.soft_affinity)
     scale = domain.num_vcpus + 1 if has_soft else 1
@@ -183,7 +193,8 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
         least=least,
         rooms=rooms,
         asked=_asked_for(domain, host),
-        must_be_local=bool(spills),
+        spilled=spilled,
+        pages=domain.vnode_pages,
         local_cost=domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS,
         unit=unit if alike else None,
         spill_price=(domain.num_vcpus * UNREACHABLE * COST_UNITS + 1) * scale,

@@ -18,7 +18,7 @@ from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.quadratic.branch import BranchAnswer, solve_core
 from placer.quadratic.core import QuadraticCore
-from placer.quadratic.of_domain import DomainCore, describe
+from placer.quadratic.of_domain import MEMORY, DomainCore, describe
 from placer.quadratic.partial import VcpuTerms
 from placer.result import Level
 
@@ -123,14 +123,14 @@ class _Trials:
                 self._try_with_spill(host, found)
 
     def _try_with_spill(self, host: Host, found: DomainCore) -> None:
-        if found.must_be_local:
+        stays = self.domain.cpu_spill == "never"
+        if (stays and not found.spilled) or _is_refused(found, self.domain):
+            return
+        spilled = None if stays else found.with_spill(self.domain.num_vcpus)
+        if spilled is None:
             self.complete = False
-        elif self.domain.cpu_spill != "never" and not _is_refused(found, self.domain):
-            spilled = found.with_spill(self.domain.num_vcpus)
-            if spilled is None:
-                self.complete = False
-            else:
-                self._take(host, found, *spilled)
+        else:
+            self._take(host, found, *spilled)
 
     def _take(
         self, host: Host, found: DomainCore, core: QuadraticCore, terms: VcpuTerms | None
@@ -160,7 +160,7 @@ class _Trials:
         if not self.complete or self.best is None:
             return self.complete
         found = self.best[1]
-        return not found.must_be_local or self.values()[1] == found.local_cost
+        return not found.spilled or self.values()[1] == found.local_cost
 
     def placement(self) -> Placement | None:
         """The best placement so far, its pcpus named."""
@@ -178,10 +178,15 @@ class _Trials:
 
 
 def _is_refused(found: DomainCore, domain: Domain) -> bool:
-    """Whether a host is ruled out wherever the vcpus run: by memory and homes, or by count."""
-    if int(found.rooms.most.sum()) < domain.num_vcpus:
+    """Whether a host is ruled out wherever vcpus run and memory is spilled."""
+    need = domain.memory_pages + domain.overhead_pages
+    if (
+        int(found.rooms.most.sum()) < domain.num_vcpus
+        or int(found.core.capacity[MEMORY].sum()) < need
+    ):
         return True
-    answer = solve_core(found.memory_alone, max_nodes=MAX_NODES)
+    core = found.refusing(vcpus_stay=domain.cpu_spill == "never")
+    answer = solve_core(core, max_nodes=MAX_NODES)
     return answer.proven and answer.locations is None
 
 
