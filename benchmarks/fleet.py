@@ -122,7 +122,8 @@ def _rows(problem: Problem, result: Result, seconds: float) -> Iterator[list[str
 
 
 def _baselines(result: Result) -> tuple[Baseline, ...]:
-    return () if result.baseline is None else (result.baseline,)
+    found: tuple[Baseline | None, ...] = getattr(result, "baselines", (result.baseline,))
+    return tuple(baseline for baseline in found if baseline is not None)
 
 
 def _cost_level(result: Result) -> Level | None:

@@ -106,7 +106,7 @@ def test_equal_arguments_give_equal_fleets_and_other_seeds_give_others() -> None
     assert first != make_fleet(60, 6, 0.85, 8)
 
 
-@pytest.mark.parametrize("name", ["small", "1000x100-85"])
+@pytest.mark.parametrize("name", ["small", "1000x100-85", "10000x1000-85"])
 def test_best_fit_places_a_fleet_at_85_percent_whole(name: str) -> None:
     assert count_left_out(shapes_of(name)) == 0
 
