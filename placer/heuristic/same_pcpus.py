@@ -84,6 +84,38 @@ def _rename_own(
                 if pairs and _keeps_rules(host, domains, exchanged):
                     named = exchanged
                     break
+    return _make_way(host, domains, named, staying)
+
+
+def _make_way(
+    host: Host,
+    domains: dict[str, Domain],
+    named: dict[str, PlacedDomain],
+    staying: dict[str, PlacedDomain],
+) -> dict[str, PlacedDomain]:
+    """Put dedicated vcpus that come off the pcpus where shared ones stay, where others are free."""
+    pnode_of = dict(zip(host.pcpu_ids.tolist(), host.pcpu_pnode.tolist(), strict=True))
+    wanted = {
+        pcpu
+        for name, before in staying.items()
+        if not domains[name].dedicated
+        for pcpu in before.vcpu_to_pcpu.tolist()
+    }
+    for name in [name for name in named if domains[name].dedicated and name not in staying]:
+        for now in named[name].vcpu_to_pcpu.tolist():
+            if now not in wanted:
+                continue
+            taken = {
+                pcpu
+                for other, answer in named.items()
+                if domains[other].dedicated
+                for pcpu in (*answer.vcpu_to_pcpu.tolist(), *answer.empty_siblings)
+            }
+            for free in sorted(set(pnode_of) - wanted - taken):
+                exchanged = _exchange(named, {now: free, free: now})
+                if pnode_of[free] == pnode_of[now] and _keeps_rules(host, domains, exchanged):
+                    named = exchanged
+                    break
     return named
 
 
