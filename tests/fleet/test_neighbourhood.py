@@ -22,13 +22,14 @@ from tests.builders import make_domain, make_host, make_problem
 from tests.random_problems import draw_batch
 
 PARTS = 4
+EVERY_PART = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
 
 
 def start_of(problem: Problem) -> Placement | None:
     return construct(problem, Limits(time_limit=60.0))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", EVERY_PART)
 def test_batches_of_any_features_become_no_worse_and_stay_valid(part: int) -> None:
     held = 0
     for seed in range(part, 8, PARTS):

@@ -14,9 +14,10 @@ from tests.placements import place_simply
 from tests.random_problems import draw_batch
 
 PARTS = 4
+EVERY_PART = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", EVERY_PART)
 def test_batches_of_any_features_are_built_without_a_violation(part: int) -> None:
     built = 0
     for seed in range(part, 12, PARTS):
