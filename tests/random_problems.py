@@ -13,6 +13,7 @@ from placer.domain import Domain, VnodeMemory
 from placer.host import Host, RunningDomain
 from placer.policy import Policy
 from placer.problem import Group, Problem
+from placer.run import Run, movable_after
 from tests.builders import make_domain, make_host
 
 POLICIES = tuple(Policy(name=n, tie_break=n) for n in ("none", "spread", "pack"))
@@ -31,6 +32,31 @@ def draw_problem(seed: int) -> Problem:
         policy=POLICIES[rng.integers(3)],
         allow_partial=bool(rng.random() < 0.3),
         cost_slack=Fraction(int(rng.integers(0, 3)), 20),
+    )
+
+
+def draw_rebalance(seed: int, run: Run) -> Problem:
+    """Return a problem number ``seed`` of going on from ``run``, its domains movable.
+
+    Distances are others now, so that moves may pay; there are limits on them in some.
+    """
+    rng = np.random.default_rng((seed, 2))
+    found = movable_after(run)
+    hosts = tuple(
+        replace(
+            host,
+            distances=np.where(np.eye(host.num_pnodes, dtype=bool), 10, host.distances.T % 13 + 20),
+        )
+        for host in found.hosts
+    )
+    return Problem(
+        hosts=hosts,
+        domains=found.domains,
+        groups=found.groups,
+        current=found.current,
+        policy=POLICIES[rng.integers(3)],
+        max_moves=int(rng.integers(0, 3)) if _chance(rng, 0.4) else None,
+        max_moved_pages=int(rng.integers(0, 4000)) if _chance(rng, 0.3) else None,
     )
 
 

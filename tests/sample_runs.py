@@ -10,9 +10,11 @@ import numpy as np
 
 from placer.cpulist import CpuList
 from placer.domain import Domain, VnodeMemory
+from placer.frames import DomainFrames
 from placer.host import RunningDomain
+from placer.placement import PlacedDomain
 from placer.policy import Policy
-from placer.problem import Group, Problem
+from placer.problem import Group, Problem, Running
 from placer.run import Run
 from placer.solve import SolveOptions, solve
 from tests.builders import make_domain, make_host, make_problem
@@ -130,9 +132,25 @@ def full_problem() -> Problem:
         thread_policy="isolate",
         groups=("pair",),
     )
+    third = make_domain([1024], 2, name="third", vcpu_to_vnode=[0, 0])
+    placed = PlacedDomain(
+        domain="third",
+        host="other",
+        vnode_pages=[1024],
+        home=[0],
+        pages=[[1024]],
+        vcpu_to_vnode=[0, 0],
+        vcpu_to_pnode=[0, 0],
+        vcpu_to_pcpu=[1, 2],
+        empty_siblings=(3,),
+    )
+    frames = DomainFrames(domain="third", host="other", runs=[[0, 0, 0, 0, 512, 1024]])
     return Problem(
         hosts=(host, other),
-        domains=(first, second),
+        domains=(first, second, third),
+        current=(Running(placed=placed, frames=frames),),
+        max_moves=2,
+        max_moved_pages=5000,
         groups=(Group(name="pair", keep="together", over="pnodes"),),
         policy=Policy(name="mine", tie_break="pack", description="as full as can be"),
         allow_partial=True,
