@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from placer.placement import Placement
-from placer.result import Level, Status
+from placer.result import Level, SolverInfo, Status
 
 Progress = Callable[[str], None]
 """Takes one line of text about how far a search is."""
@@ -33,3 +34,10 @@ class Answer:
     levels: list[Level] = field(default_factory=list)
     placement: Placement | None = None
     interrupted: bool = False
+
+
+def solver_info(limits: Limits) -> SolverInfo:
+    """Return the name and version of the solver with what it was given; does not load it."""
+    return SolverInfo(
+        name="cpsat", version=version("ortools"), seed=limits.seed, workers=limits.workers
+    )

@@ -1,4 +1,4 @@
-"""Which engine answers which question."""
+"""Which engine answers which question; the ones that load OR-Tools are imported where needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from typing import Final
 
 from placer.answer import Answer, Limits, Progress
 from placer.check import check_placement
-from placer.cpsat.search import search
-from placer.cpsat.sizing import find_unequal_sizes
-from placer.fleet.many import place_many
 from placer.moves import standing
 from placer.placement import Placement
 from placer.problem import Problem
@@ -28,7 +25,11 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
     if one.answer is not None:
         return one.answer
     if one.start is None and is_large(problem):
+        from placer.fleet.many import place_many
+
         return place_many(problem, limits, progress)
+    from placer.cpsat.search import search
+
     start = one.start or _standing_start(problem)
     answer = search(problem, limits, progress=progress, start=start)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
@@ -47,6 +48,9 @@ def _split_unequally(
     problem: Problem, limits: Limits, progress: Progress | None, answer: Answer
 ) -> Answer:
     """C4's last resort, where no equal split of vnodes can be placed."""
+    from placer.cpsat.search import search
+    from placer.cpsat.sizing import find_unequal_sizes
+
     sizes, proven = find_unequal_sizes(
         problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
     )

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from placer.answer import Answer, Limits
+from placer.answer import Answer, Limits, solver_info
 from placer.check import check_placement, score
-from placer.cpsat.feasible import Questions
-from placer.cpsat.search import solver_info
 from placer.errors import AllocationError, ModelError
 from placer.explain import explain_all, refused_by_count
 from placer.fleet.staying import place_beside
@@ -226,5 +224,7 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
     seconds = _EXPLAIN_SECONDS
     if limits.time_limit is not None:
         seconds = min(seconds, limits.time_limit)
+    from placer.cpsat.feasible import Questions
+
     ask = Questions(replace(limits, time_limit=seconds), work=_EXPLAIN_WORK)
     return explain_all(problem, answer.placement, ask)

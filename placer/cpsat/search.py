@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import Any, Literal
 
 from ortools.sat.python import cp_model
@@ -33,7 +32,7 @@ from placer.cpsat.variables import Expr, Variables
 from placer.errors import ModelError
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.result import Level, SolverInfo
+from placer.result import Level
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_ORDERED_VNODES = 64
@@ -51,18 +50,6 @@ _HOME_SHARE = 0.5
 Sense = Literal["min", "max"]
 MOST: dict[str, Sense] = {"placed_priority": "max", "packed_pages": "max"}
 """The levels of which more is better."""
-
-
-def solver_info(limits: Limits) -> SolverInfo:
-    """Return the name and version of the solver with what it was given."""
-    return SolverInfo(
-        name="cpsat", version=version("ortools"), seed=limits.seed, workers=limits.workers
-    )
-
-
-def rank(values: dict[str, int]) -> list[int]:
-    """Return the values of levels, in order, so that the lesser list is the better answer."""
-    return [-value if MOST.get(name) == "max" else value for name, value in values.items()]
 
 
 def search(
