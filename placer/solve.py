@@ -226,5 +226,5 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
         seconds = min(seconds, limits.time_limit)
     from placer.cpsat.feasible import Questions
 
-    ask = Questions(replace(limits, time_limit=seconds), work=_EXPLAIN_WORK)
-    return explain_all(problem, answer.placement, ask)
+    ask = Questions(replace(limits, time_limit=seconds), work=_EXPLAIN_WORK, thorough=False)
+    return explain_all(problem, answer.placement, ask, thorough=False)

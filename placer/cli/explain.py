@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from placer.result import Refusal
     from placer.solve import Solution
 
-_WORK = 60.0
+_WORK = 20.0
 """CP-SAT's deterministic time for all questions; on most machines seconds or less."""
 
 _MOST_ASKS = 1000

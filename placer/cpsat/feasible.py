@@ -23,6 +23,9 @@ from placer.quadratic.one_domain import place_one
 _ENCODING_WORK: Final = 0.003
 """What a question costs before it is solved, beside a thousandth of that for each term."""
 
+_BEST_SHARE: Final = 0.03
+"""One search for the least cost takes at most so much of all the work."""
+
 _SHARE: Final = 0.25
 """One question takes at most so much of the work that is left."""
 
@@ -32,14 +35,16 @@ class Questions:
 
     A unit is about a second (CP-SAT's deterministic time; the making of models is
     counted by their size), so that equal questions in equal order have equal answers;
-    the time limit of ``limits`` stops it too. One question for a good placement takes
-    at most ``best_share`` of the work. Ctrl-C raises KeyboardInterrupt.
+    the time limit of ``limits`` stops it too. The least cost is searched for only where
+    ``thorough`` is set or a quadratic core says it at once; else a question for the best
+    placement has any for an answer, whose status is ``feasible``. Ctrl-C raises
+    KeyboardInterrupt.
     """
 
-    def __init__(self, limits: Limits, work: float, best_share: float = 0.03) -> None:
+    def __init__(self, limits: Limits, work: float, *, thorough: bool = True) -> None:
         self.limits = limits
         self.box = TimeBox(limits, work=work)
-        self._most_best = best_share * work
+        self._best_work = _BEST_SHARE * work if thorough else 0.0
 
     def __call__(self, problem: Problem, *, best: bool = False) -> Answer:
         """Return any placement of all domains of ``problem``, or with ``best`` the least-cost one.
@@ -51,13 +56,14 @@ class Questions:
         self.box.work_done += _ENCODING_WORK * (1 + _num_terms(problem) / 1000)
         problem = replace(problem, policy=DISTANCE, cost_slack=Fraction(0))
         left = max(self.box.work_left() or 0.0, 0.0)
-        work = min(_SHARE * left, self._most_best) if best else _SHARE * left
-        box = TimeBox(self.limits, work=work, within=self.box)
+        chosen = any(domain.auto_vnodes for domain in problem.domains)
         answer = place_one(problem, self.limits) if best else None
-        if answer is None and best:
+        if answer is None and best and (self._best_work or chosen):
+            work = min(_SHARE * left, self._best_work or left)
+            box = TimeBox(self.limits, work=work, within=self.box)
             answer = search(problem, self.limits, box=box, in_order=False)
-        if answer is None or answer.status == "unknown":
-            box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
+        box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
+        if answer is None or (answer.status == "unknown" and not chosen):
             answer = self._place(problem, box)
         if answer.status == "infeasible" and any(d.auto_vnodes for d in problem.domains):
             answer = self._place_unequally(problem, box)

@@ -130,10 +130,10 @@ def _wider(problem: Problem, domain: Domain) -> Problem | None:
 
 
 def _fits_elsewhere(domain: Domain, wider: Problem | None, asker: Asker) -> tuple[str, ...]:
-    placement = None if wider is None else asker.place(wider)
-    if placement is None:
+    found = None if wider is None else asker.place(wider)
+    if found is None:
         return ()
-    return (f"fits on host {placement.of(domain.name).host}, which it does not allow",)
+    return (f"fits on host {found[0].of(domain.name).host}, which it does not allow",)
 
 
 def _prove(

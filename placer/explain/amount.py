@@ -56,7 +56,7 @@ def _least_less(problem: Problem, domain: Domain, vnode: int, asker: Asker) -> i
     hosts = hosts_for(problem, domain)
     rooms = {int(pages) for host in hosts for pages in host.usable_pages.tolist()}
     rooms |= {int(host.usable_pages.sum()) for host in hosts}
-    guesses = {s - room for s in sums_of_vnodes(domain) for room in rooms if s > room}
+    guesses = {s - room for s in sums_of_vnodes(*problem.domains) for room in rooms if s > room}
     return find_in_grains(
         lambda pages: asker.fits(_smaller(problem, domain, vnode, pages)),
         grain,
@@ -192,7 +192,7 @@ def less_reserve(problem: Problem, domain: Domain, asker: Asker) -> Iterator[Ide
 
             if not pages or not host.free_pages[pnode] or asker.fits(lowered(pages)) is not True:
                 continue
-            guesses = [s - int(host.usable_pages[pnode]) for s in sums_of_vnodes(domain)]
+            guesses = [s - int(host.usable_pages[pnode]) for s in sums_of_vnodes(*problem.domains)]
             least = find_in_grains(
                 lambda less, p=lowered: asker.fits(p(less)),  # type: ignore[misc]
                 grain,

@@ -31,10 +31,14 @@ class Ask(Protocol):
 
 
 class Asker:
-    """Answers of an ``Ask`` with what can be told by hand before it, at most ``most`` times."""
+    """Answers of an ``Ask`` with what can be told by hand before it, at most ``most`` times.
 
-    def __init__(self, ask: Ask, *, most: int) -> None:
+    Where it is not ``thorough``, questions that take long by their nature are not raised.
+    """
+
+    def __init__(self, ask: Ask, *, most: int, thorough: bool = True) -> None:
         self.ask = ask
+        self.thorough = thorough
         self.left = most
         self.gave_up = False
         """Whether a question stayed open."""
@@ -73,18 +77,22 @@ class Asker:
             return True, ""
         return (False, "cpsat") if answer.status == "infeasible" else (None, "")
 
-    def place(self, problem: Problem, *, best: bool = False) -> Placement | None:
+    def place(self, problem: Problem, *, best: bool = False) -> tuple[Placement, bool] | None:
         """Return a placement that the checker accepts, or None where there is none in time.
 
+        The second value says whether it is proven to be the best one.
         Raises ModelError where the checker does not accept it.
         """
-        placement = self._solve(problem, best=best).placement
-        if placement is not None:
-            violations = check_placement(problem, placement)
-            if violations:
-                text = "; ".join(str(violation) for violation in violations)
-                raise ModelError(f"the checker refuses a placement of a changed problem: {text}")
-        return placement
+        # The fewest vnodes that can be placed are part of a right answer (C4).
+        chosen = any(domain.auto_vnodes for domain in problem.domains)
+        answer = self._solve(problem, best=best or chosen)
+        if answer.placement is None:
+            return None
+        violations = check_placement(problem, answer.placement)
+        if violations:
+            text = "; ".join(str(violation) for violation in violations)
+            raise ModelError(f"the checker refuses a placement of a changed problem: {text}")
+        return answer.placement, answer.status == "optimal"
 
     def _by_hand(self, problem: Problem) -> bool | None:
         """No where a domain fits no host; yes where the only domain fits one."""

@@ -165,10 +165,13 @@ class LeftOver:
         base = restrict(self.problem, [*placed, domain.name])
         if is_small(base) and asker.left > 0:
             return explain_beside(base, domain, asker, movable)
-        return self._explain_by_room(domain)
+        return self.explain_by_room(domain)
 
-    def _explain_by_room(self, domain: Domain) -> Refusal:
-        """The host that is short by least beside what is placed; that proves nothing."""
+    def explain_by_room(self, domain: Domain) -> Refusal:
+        """Return what the host lacks that is short by least beside what is placed.
+
+        That proves nothing.
+        """
         names = [host.name for host in hosts_for(self.problem, domain)]
         order = np.argsort([-self._left[name] for name in names], kind="stable")
         found = []

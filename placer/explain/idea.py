@@ -32,12 +32,17 @@ WEIGHTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idea:
-    """A change to be tried; ``finish`` adds to the text what the placement shows."""
+    """A change to be tried.
+
+    ``finish`` adds to the text what the placement shows, and ``unproven`` what is to be said
+    where there may be a better one.
+    """
 
     text: str
     weight: float
     problem: Problem
     finish: Callable[[Problem, Placement], str] | None = None
+    unproven: str = " or less"
 
 
 def distance_of(problem: Problem, placement: Placement, name: str) -> float:

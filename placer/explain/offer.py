@@ -59,10 +59,13 @@ def find_offers(
     """
     offers: list[Offer] = []
     for idea in _ideas(problem, name, conflict, asker, wider, movable):
-        placement = asker.place(idea.problem, best=idea.finish is not None)
-        if placement is None:
+        found = asker.place(idea.problem, best=idea.finish is not None)
+        if found is None:
             continue
-        more = idea.finish(idea.problem, placement) if idea.finish is not None else ""
+        placement, proven = found
+        more = ""
+        if idea.finish is not None:
+            more = idea.finish(idea.problem, placement) + ("" if proven else idea.unproven)
         text = f"fits {idea.text}{more}"
         if many_hosts and idea.problem is not wider:
             text += f" on {placement.of(name).host}"
@@ -101,12 +104,13 @@ def _ideas(
     if touches("memory", "reserve"):
         yield from less_reserve(problem, domain, asker)
     yield from _other_wants(problem, domain, touches)
-    if touches("policy", "memory", "map", "spill", "pnode", "distinct", "page size"):
+    split = touches("policy", "memory", "map", "spill", "pnode", "distinct", "page size")
+    if split and asker.thorough:
         yield from _other_vnodes(problem, domain)
     if wider is not None:
         yield Idea(text="on host ", weight=WEIGHTS["host"], problem=wider, finish=elsewhere)
     if movable is not None:
-        yield from _moves(movable, name)
+        yield from _moves(movable, asker)
     if touches("group"):
         yield from _without_group(problem, name)
     if touches("other"):
@@ -169,6 +173,7 @@ def _other_wants(problem: Problem, domain: Domain, touches: Callable[..., bool])
             weight=WEIGHTS["spill"],
             problem=spilled,
             finish=off_home,
+            unproven=" or fewer",
         )
     if any(mask is not None for mask in domain.hard_affinity) and touches("affinity"):
         soft = tuple(
@@ -234,18 +239,21 @@ def _without_group(problem: Problem, name: str) -> Iterator[Idea]:
 # -- what runs now ---------------------------------------------------------------
 
 
-def _moves(movable: Callable[[int], Problem | None], name: str) -> Iterator[Idea]:
-    """One or two running domains moved."""
+def _moves(movable: Callable[[int], Problem | None], asker: Asker) -> Iterator[Idea]:
+    """One running domain moved; two where one is not enough."""
     for most in (1, 2):
         problem = movable(most)
         if problem is None:
             return
-        yield Idea(
-            text="after moving",
-            weight=WEIGHTS["move"] * most,
-            problem=problem,
-            finish=lambda p, answer: f" {describe_moves(p, answer)}",
-        )
+        if asker.fits(problem):
+            yield Idea(
+                text="after moving",
+                weight=WEIGHTS["move"] * most,
+                problem=problem,
+                finish=lambda p, answer: f" {describe_moves(p, answer)}",
+                unproven="",
+            )
+            return
 
 
 def describe_moves(problem: Problem, placement: Placement) -> str:

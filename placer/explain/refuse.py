@@ -20,6 +20,26 @@ MOST_EXPLAINED = 8
 """So many refusals of one call are explained in full, the others by counting."""
 
 
+class _Budget:
+    """Askers for the refusals of one call, which share what may be asked."""
+
+    def __init__(self, ask: Ask, most: int, *, thorough: bool) -> None:
+        self.ask = ask
+        self.most = most
+        self.left = 2 * most
+        self.thorough = thorough
+        self._given = 0
+        self._last: Asker | None = None
+
+    def next_asker(self) -> Asker:
+        """Return the asker of one more refusal; the one before is done."""
+        if self._last is not None:
+            self.left -= self._given - self._last.left
+        self._given = min(self.most, self.left)
+        self._last = Asker(self.ask, most=self._given, thorough=self.thorough)
+        return self._last
+
+
 def explain(
     problem: Problem,
     name: str,
@@ -52,28 +72,31 @@ def explain_all(
     *,
     most_asks: int = MOST_ASKS,
     movable: Movable | None = None,
+    thorough: bool = True,
 ) -> tuple[Refusal, ...]:
     """Return why each domain without a place has none, in the problem's order.
 
     ``placement`` leaves them out, or is None where all are refused because not all fit. Then
-    domains that do fit are told which others keep them out.
+    domains that do fit are told which others keep them out. ``ask`` is asked at most
+    ``most_asks`` times for one of them, and twice as often for all.
     """
+    budget = _Budget(ask, most_asks, thorough=thorough)
     if placement is None:
-        problem = replace(problem, allow_partial=False)
-        return _explain_batch(problem, ask, most_asks, movable)
-    left, refusals = LeftOver(problem, placement), []
+        return _explain_batch(replace(problem, allow_partial=False), budget, movable)
+    left, counts, refusals = LeftOver(problem, placement), Counts(problem), []
     for position, name in enumerate(placement.unplaced):
         domain = problem.domains[problem.domain_index[name]]
-        asker = Asker(ask, most=most_asks if position < MOST_EXPLAINED else 0)
-        refusal = Counts(problem).refusal_of(domain) if position >= MOST_EXPLAINED else None
         if position < MOST_EXPLAINED:
+            asker = budget.next_asker()
             refusal = explain_alone(problem, domain, asker, movable)
-        refusals.append(refusal or left.explain(domain, asker, movable))
+            refusals.append(refusal or left.explain(domain, asker, movable))
+        else:
+            refusals.append(counts.refusal_of(domain) or left.explain_by_room(domain))
     return tuple(refusals)
 
 
 def _explain_batch(
-    problem: Problem, ask: Ask, most_asks: int, movable: Movable | None
+    problem: Problem, budget: _Budget, movable: Movable | None
 ) -> tuple[Refusal, ...]:
     """Explain the domains that are in the way of all; to the others name those."""
     found: dict[str, Refusal] = {}
@@ -82,14 +105,14 @@ def _explain_batch(
         if len(found) >= MOST_EXPLAINED:
             break
         if not counts.is_open(domain) or is_small(problem):
-            refusal = explain_alone(problem, domain, Asker(ask, most=most_asks), movable)
+            refusal = explain_alone(problem, domain, budget.next_asker(), movable)
             if refusal is not None:
                 found[domain.name] = refusal
     if not any(refusal.certificate for refusal in found.values()) and len(problem.domains) > 1:
-        clash = clashing_domains(problem, Asker(ask, most=most_asks))
+        clash = clashing_domains(problem, budget.next_asker())
         inside = restrict(problem, clash)
         for domain in inside.domains[:MOST_EXPLAINED]:
-            asker = Asker(ask, most=most_asks)
+            asker = budget.next_asker()
             found.setdefault(domain.name, explain_beside(inside, domain, asker, movable))
     blamed = [name for name, refusal in found.items() if refusal.certificate]
     reason = "not all domains of this call can be placed together"

@@ -26,15 +26,19 @@ def grain_of(domain: Domain) -> int:
     return 1 if (domain.vnode_pages % PAGES_PER_MIB).any() else PAGES_PER_MIB
 
 
-def sums_of_vnodes(domain: Domain) -> list[int]:
-    """Return the pages that sets of vnodes of ``domain`` take on one pnode, ascending."""
-    sizes = [size for size in domain.vnode_pages.tolist() if size]
+def sums_of_vnodes(*domains: Domain) -> list[int]:
+    """Return the pages that sets of vnodes of ``domains`` take on one pnode, ascending.
+
+    The overhead of a domain goes with its vnode 0.
+    """
+    sizes = []
+    for domain in domains:
+        own = domain.vnode_pages.tolist()
+        sizes += [own[0] + domain.overhead_pages, *(size for size in own[1:] if size)]
     if len(sizes) <= _MAX_SUMMED:
-        sums = {sum(s) for n in range(1, len(sizes) + 1) for s in combinations(sizes, n)}
-    else:
-        ordered = sorted(sizes)
-        sums = {*sizes, *(sum(ordered[:n]) for n in range(1, len(ordered) + 1))}
-    return sorted({*sums, *(s + domain.overhead_pages for s in sums)})
+        return sorted({sum(s) for n in range(1, len(sizes) + 1) for s in combinations(sizes, n)})
+    ordered = sorted(sizes)
+    return sorted({*sizes, *(sum(ordered[:n]) for n in range(1, len(ordered) + 1))})
 
 
 def find_shortages(problem: Problem, name: str, conflict: Conflict, asker: Asker) -> Iterator[str]:
@@ -84,7 +88,7 @@ def _missing_memory(
         return asker.fits(draft.build())
 
     pages = find_in_grains(
-        holds, grain_of(domain), need, (s - usable for s in sums_of_vnodes(domain))
+        holds, grain_of(domain), need, (s - usable for s in sums_of_vnodes(*problem.domains))
     )
     return None if pages is None else (pages, format_exactly(pages))
 

@@ -15,7 +15,7 @@ from tests.random_problems import draw_problem
 
 def new_ask() -> Questions:
     """Return an ask whose work lasts for all that a test wants to know."""
-    return Questions(Limits(), work=300.0)
+    return Questions(Limits(), work=30.0)
 
 
 def new_asker() -> Asker:
