@@ -52,6 +52,11 @@ MOST: dict[str, Sense] = {"placed_priority": "max", "packed_pages": "max"}
 """The levels of which more is better."""
 
 
+def rank(values: dict[str, int]) -> list[int]:
+    """Return the values of levels, in order, so that the lesser list is the better answer."""
+    return [-value if MOST.get(name) == "max" else value for name, value in values.items()]
+
+
 def search(
     problem: Problem,
     limits: Limits,
