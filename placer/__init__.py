@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from placer.host import Host, RunningDomain
     from placer.placement import PlacedDomain, Placement
     from placer.policy import Policy
-    from placer.problem import Group, Problem
+    from placer.problem import Group, Problem, Running, as_running
     from placer.read.policies import read_policy
     from placer.read.sources import read_domains, read_hosts
     from placer.report.folder import write_run
-    from placer.result import Baseline, Level, Refusal, Result, Score
-    from placer.run import Run, hosts_after, read_run
+    from placer.result import Baseline, Level, Move, Refusal, Result, Score
+    from placer.run import Movable, Run, allow_moves, hosts_after, movable_after, read_run
     from placer.solve import Solution, SolveOptions
     from placer.solve import solve as place
 
@@ -37,6 +37,8 @@ __all__ = [
     "Host",
     "InputError",
     "Level",
+    "Movable",
+    "Move",
     "PlacedDomain",
     "Placement",
     "PlacerError",
@@ -45,6 +47,7 @@ __all__ = [
     "Refusal",
     "Result",
     "Run",
+    "Running",
     "RunningDomain",
     "Score",
     "Solution",
@@ -52,8 +55,11 @@ __all__ = [
     "Violation",
     "VnodeMemory",
     "__version__",
+    "allow_moves",
+    "as_running",
     "check_placement",
     "hosts_after",
+    "movable_after",
     "place",
     "read_domains",
     "read_hosts",
@@ -71,12 +77,12 @@ _HOMES = {
     "host": ("Host", "RunningDomain"),
     "placement": ("PlacedDomain", "Placement"),
     "policy": ("Policy",),
-    "problem": ("Group", "Problem"),
+    "problem": ("Group", "Problem", "Running", "as_running"),
     "read.policies": ("read_policy",),
     "read.sources": ("read_domains", "read_hosts"),
     "report.folder": ("write_run",),
-    "result": ("Baseline", "Level", "Refusal", "Result", "Score"),
-    "run": ("Run", "hosts_after", "read_run"),
+    "result": ("Baseline", "Level", "Move", "Refusal", "Result", "Score"),
+    "run": ("Movable", "Run", "allow_moves", "hosts_after", "movable_after", "read_run"),
     "solve": ("Solution", "SolveOptions"),
 }
 _MODULE_OF = {name: f"placer.{module}" for module, names in _HOMES.items() for name in names}

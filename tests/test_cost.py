@@ -19,6 +19,7 @@ from placer.cost import (
     load_per_mille,
     mean_access_distance,
     packed_pages,
+    pages_moved,
     placed_priority,
     scaled_parts,
     smt_penalty,
@@ -249,3 +250,24 @@ def test_costs_of_ten_thousand_domains_stay_exact_and_below_2_to_the_63() -> Non
     cost = domain_cost(domain, placed, host)
     assert cost == 128 * 254 * 640_000
     assert 10_000 * cost < 1 << 63
+
+
+def test_pages_moved_are_those_that_a_vnode_has_fewer_of_or_all_on_another_host() -> None:
+    def at(host: str, pages: list[list[int]], pcpu: int = 0) -> PlacedDomain:
+        return PlacedDomain(
+            domain="vm",
+            host=host,
+            vnode_pages=[100, 50],
+            home=[0, 1],
+            pages=pages,
+            vcpu_to_vnode=[0],
+            vcpu_to_pnode=[0],
+            vcpu_to_pcpu=[pcpu],
+        )
+
+    before = at("h0", [[100, 0], [0, 50]])
+    assert pages_moved(before, before) == 0
+    assert pages_moved(at("h0", [[100, 0], [0, 50]], pcpu=3), before) == 0
+    assert pages_moved(at("h0", [[60, 40], [0, 50]]), before) == 40
+    assert pages_moved(at("h0", [[0, 100], [50, 0]]), before) == 150
+    assert pages_moved(at("h1", [[100, 0], [0, 50]]), before) == 150
