@@ -307,10 +307,8 @@ def _pages_moved(
 ) -> int:
     """The pages that a running domain no longer has where they are, vnode by vnode."""
     moved = 0
-    for running in ground.problem.current:
-        if running.placed.domain != domain.name:
-            continue
-        names = [host.name for host in ground.problem.hosts]
+    names = [host.name for host in ground.problem.hosts]
+    for running in (r for r in ground.problem.current if r.placed.domain == domain.name):
         first = ground.first[names.index(running.placed.host)]
         for now, row in zip(running.placed.pages.tolist(), rows, strict=True):
             after = dict(row)
@@ -357,17 +355,12 @@ def _memory_fits(ground: Ground, chosen: tuple[Choice, ...]) -> bool:
 def _free_large(ground: Ground, pnode: int) -> int:
     """The aligned blocks of 512 frames that are wholly free."""
     first = ground.first[ground.host_of[pnode]]
-    blocks = 0
-    for p, start, count in ground.host(pnode).free_spans.tolist():
-        if p == pnode - first:
-            blocks += len(
-                [
-                    f
-                    for f in range(start, start + count)
-                    if f % 512 == 0 and f + 512 <= start + count
-                ]
-            )
-    return blocks
+    return sum(
+        frame % 512 == 0 and frame + 512 <= start + count
+        for p, start, count in ground.host(pnode).free_spans.tolist()
+        if p == pnode - first
+        for frame in range(start, start + count)
+    )
 
 
 def _cpu_fits(ground: Ground, chosen: tuple[Choice, ...]) -> bool:
