@@ -321,9 +321,8 @@ def limits_hold(ground: Ground, chosen: tuple[Choice, ...]) -> bool:
     """C7: no more moves and no more pages moved than may be."""
     problem = ground.problem
     moved = [choice.moved for choice in chosen if choice.moved]
-    if problem.max_moves is not None and len(moved) > problem.max_moves:
-        return False
-    return problem.max_moved_pages is None or sum(moved) <= problem.max_moved_pages
+    limits = ((problem.max_moves, len(moved)), (problem.max_moved_pages, sum(moved)))
+    return all(most is None or number <= most for most, number in limits)
 
 
 # -- all domains -----------------------------------------------------------------
@@ -344,8 +343,7 @@ def _memory_fits(ground: Ground, chosen: tuple[Choice, ...]) -> bool:
         for i, row in enumerate(choice.pages):
             for p, pages in row:
                 used[p] += pages
-                if domain.page_order[i] == 9:
-                    large[p] += pages // 512
+                large[p] += pages // 512 if domain.page_order[i] == 9 else 0
     for p, pages in used.items():
         if pages > ground.figure("free_pages", p) - ground.figure("reserve_pages", p):
             return False
