@@ -32,7 +32,8 @@ class RelaxedMaster:
     """The linear relaxation over columns, solved again as columns come.
 
     Least cost such that the domains carried have a priority of ``keep`` in all; of
-    class c at most ``counts[c]``, of type t at most ``hosts[t]`` columns.
+    class c at most ``counts[c]``, of type t at most ``hosts[t]`` columns. ``lack[c]`` is how
+    many of class c the last answer leaves uncovered, where that is allowed.
     """
 
     def __init__(self, counts: Ints, priorities: Ints, hosts: list[int], keep: int) -> None:
@@ -49,6 +50,7 @@ class RelaxedMaster:
             self.keep.SetCoefficient(wanted, float(priorities[number]))
         self.columns: list[pywraplp.Variable] = []
         self.lacking: list[pywraplp.Variable] = []
+        self.lack: Floats = np.zeros(0)
 
     def allow_lack(self, penalties: Floats) -> None:
         """Let each class be uncovered at a penalty in cost units, so that there is an answer."""
@@ -57,6 +59,11 @@ class RelaxedMaster:
             self.cover[number].SetCoefficient(lack, 1.0)
             self.objective.SetCoefficient(lack, penalty / COST_UNITS)
             self.lacking.append(lack)
+
+    def change_penalties(self, penalties: Floats) -> None:
+        """Give ``allow_lack`` other penalties."""
+        for lack, penalty in zip(self.lacking, penalties.tolist(), strict=True):
+            self.objective.SetCoefficient(lack, penalty / COST_UNITS)
 
     def add(self, host_type: int, shapes: Ints, amounts: Ints, cost: int) -> None:
         """Add a column: ``amounts`` of the classes ``shapes`` on a host of the type."""
@@ -77,15 +84,12 @@ class RelaxedMaster:
             hosts=np.maximum([-row.dual_value() * COST_UNITS for row in self.of_type], 0.0),
             priority=max(self.keep.dual_value() * COST_UNITS, 0.0),
         )
+        self.lack = np.array([lack.solution_value() for lack in self.lacking])
         return self.objective.Value() * COST_UNITS, duals
 
     def amounts(self) -> Floats:
         """Return how often each column is used in the answer."""
         return np.array([column.solution_value() for column in self.columns])
-
-    def lack(self) -> float:
-        """Return how many domains are uncovered in the answer."""
-        return float(sum(lack.solution_value() for lack in self.lacking))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

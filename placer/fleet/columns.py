@@ -29,6 +29,17 @@ _SMOOTHING = 0.5
 _FINE = 4096
 """Proofs count in this part of a cost unit, so that rounding of prices loses nothing."""
 
+_FIRST_PENALTY = 1.1
+"""What leaving out a domain costs at first, as a multiple of its least cost."""
+
+_RAISE = 1.3
+"""By how much that price is raised where the relaxation leaves some out."""
+
+_NONE = 1e-7
+
+_LITTLE = 0.002
+"""What is left out is little where its penalties are so small a part of the value."""
+
 _NEW_COLUMNS = 6
 """How many columns of a type a round adds at most."""
 
@@ -50,9 +61,12 @@ class ColumnPool:
 class Generator:
     """Column generation for one fleet, for placements whose priority is ``keep`` at least.
 
-    With ``penalties`` every domain is wanted, and one of class c may be left out at that
-    price; the bound is then that of cost and penalties together. ``costless`` leaves the
-    cost away, so that the bound is one of what must be left out.
+    One of class c may be left out at a price that starts near its cost and is raised for
+    as long as the relaxation leaves any out: so the prices of classes stay sensible on the
+    way, and the bound is valid throughout, since it is one of something easier.
+
+    With ``penalties`` these prices stay, and the bound is that of cost and penalties
+    together. ``costless`` leaves the cost away, so that it is one of what must be left out.
     """
 
     def __init__(
@@ -71,12 +85,15 @@ class Generator:
         self.workers = workers
         self.pricers = [Pricer(fleet, host_type, costless=costless) for host_type in fleet.types]
         self.costless = costless
-        self.penalties = penalties
+        self.seed = seed
+        self.raises = penalties is None
+        self.penalties: Floats = np.asarray(
+            _FIRST_PENALTY * fleet.least_cost if penalties is None else penalties
+        )
         self.hosts = [host_type.count for host_type in fleet.types]
         self.rng = np.random.default_rng(seed)
         self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep)
-        if penalties is not None:
-            self.master.allow_lack(penalties)
+        self.master.allow_lack(self.penalties)
         self.pool = ColumnPool(bound=bound)
         self._best: Floats | None = None
 
@@ -101,10 +118,12 @@ class Generator:
             self.pool.relaxed_value, duals = self.master.solve()
             self.pool.duals = duals
             self.pool.rounds += 1
-            if self.pool.relaxed_value - self.pool.bound <= gap * self.pool.relaxed_value:
+            if self._is_proven(gap) and not (self.raises and self._raise_penalties(gap)):
                 break
             prices = self._smooth(duals) if exact else duals.cover
             added = 0 if exact else self._price_quickly(duals, duals.cover)
+            if added == 0 and self.raises and self._raise_penalties(gap):
+                continue
             if added == 0:
                 added, proven = self._price_exactly(duals, prices, work, deadline)
                 if added == 0 and not proven:
@@ -117,6 +136,23 @@ class Generator:
         self.pool.relaxed_value, self.pool.duals = self.master.solve()
         self.pool.amounts = self.master.amounts()
         return self.pool
+
+    def _is_proven(self, gap: float) -> bool:
+        return self.pool.relaxed_value - self.pool.bound <= gap * self.pool.relaxed_value
+
+    def _raise_penalties(self, gap: float) -> bool:
+        """Raise the price of what the relaxation leaves out; False where nothing was raised.
+
+        While little is left out the proof at these prices comes first.
+        """
+        value = self.pool.relaxed_value
+        lacking = self.master.lack > _NONE
+        paid = float(self.penalties @ self.master.lack)
+        if not lacking.any() or (paid <= _LITTLE * value and not self._is_proven(gap)):
+            return False
+        self.penalties = np.where(lacking, self.penalties * _RAISE, self.penalties)
+        self.master.change_penalties(self.penalties)
+        return True
 
     def _smooth(self, duals: Duals) -> Floats:
         if self._best is None:
@@ -140,22 +176,18 @@ class Generator:
         self, duals: Duals, cover: Floats, work: float, deadline: float
     ) -> tuple[int, bool]:
         """Price every type by CP-SAT; return how many columns came, and whether all is proven."""
-        if self.penalties is not None:
-            cover = np.minimum(cover, self.penalties)
+        cover = np.minimum(cover, self.penalties)
         worth = np.floor(_FINE * cover).astype(np.int64)
 
         def solve(pricer: Pricer) -> tuple[Filling | None, int | None]:
-            gain = pricer.gains(worth, _FINE)
-            among = pricer.useful(gain)
-            if not len(among):
-                return None, 0
+            number = pricer.host_type.number
             return pricer.solve(
-                gain,
-                among=among,
-                relaxed=True,
+                pricer.gains(worth, _FINE),
+                least=int(_FINE * duals.hosts[number]),
                 work=work,
                 seconds=max(0.0, deadline - time.monotonic()),
                 gap=int(1e-8 * _FINE * self.pool.relaxed_value / sum(self.hosts)),
+                rng=np.random.default_rng([self.seed, self.pool.rounds, number]),
             )
 
         with ThreadPoolExecutor(self.workers) as threads:

@@ -52,7 +52,7 @@ def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
     homes, missing_cost = _assign(shape, host_type, order, twins)
     cost = _costs(shape.flow, host_type.distances, homes)
     homes, cost = _sort(homes, cost)
-    demand = _scaled(shape, host_type)
+    demand = scaled_demand(shape, host_type)
     first = [i for i in range(shape.num_vnodes) if i == 0 or _can_exchange(shape, i, 0)]
     overhead = shape.overhead_pages if len(first) == 1 else 0
     kept = _first_of_each(_uses(demand, homes, host_type, overhead))
@@ -182,8 +182,8 @@ def _arrangements(loads: list[tuple[int, ...]], places: list[int]) -> Iterator[l
     yield from arrange(0, places, [0] * len(loads))
 
 
-def _scaled(shape: DomainClass, host_type: HostType) -> Ints:
-    """The demand with vcpus in the units of the host type."""
+def scaled_demand(shape: DomainClass, host_type: HostType) -> Ints:
+    """Return the demand of a class with vcpus in the units of the host type, shape (R, V)."""
     demand = shape.demand.copy()
     demand[VCPUS] *= host_type.over if shape.dedicated else host_type.under
     return demand
@@ -199,7 +199,7 @@ def _assign(
     """
     num_pnodes = host_type.num_pnodes
     blocked = unreachable(host_type)
-    demand = _scaled(shape, host_type)
+    demand = scaled_demand(shape, host_type)
     capacity = host_type.capacity
     homes = np.zeros((1, shape.num_vnodes), dtype=np.int64)
     left = np.repeat(capacity[None], 1, axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column
-from placer.cpsat.packing import PackSite, most_counts, pack
+from placer.cpsat.packing import PackSite, most_counts, pack, relax_packing
+from placer.fleet.coarse import Coarse, coarsen, group_pnodes
+from placer.fleet.patterns import Patterns, scaled_demand
 from placer.fleet.plan import Fleet, column_of
 from placer.fleet.shapes import HostType
 
@@ -17,6 +20,14 @@ Floats = npt.NDArray[np.float64]
 
 BATCH = 24
 """How many random fillings of a host are tried side by side."""
+
+_MANY = 6_000
+"""Beyond so many patterns that are worth something CP-SAT sees the cheapest alone."""
+
+_CHEAP_OF_MANY = 60
+
+_ODD = 1024
+"""Pages beyond whole units that do not count: overhead."""
 
 NUM_CHEAP = 60
 """How many patterns of a class the heuristic looks at."""
@@ -64,15 +75,19 @@ class Pricer:
             self.cost = np.zeros_like(self.cost)
         use = np.concatenate([empty, *(found.use for _, found in parts)])
         tight = np.concatenate([empty, *(found.tight for _, found in parts)])
+        units = _units(use.reshape(len(use), *host_type.capacity.shape))
+        by_pnode = np.repeat(units, host_type.num_pnodes)
         binding = tight.any(axis=0)
         self.tight, self.tight_capacity = tight[:, binding], capacity[binding]
-        self.use, self.capacity = _shrink(use[:, binding], capacity[binding])
+        self.use = (use // by_pnode)[:, binding]
+        self.capacity = (capacity // by_pnode)[binding]
         self.most = np.minimum(
             most_counts(self.tight, self.tight_capacity), fleet.counts[self.shape]
         )
         self.most_relaxed = np.minimum(
             most_counts(self.use, self.capacity), fleet.counts[self.shape]
         )
+        self.coarse = self._coarsen(parts, use // by_pnode, capacity // by_pnode, units)
         self.missing_cost = {
             c: found.missing_cost for c, found in parts if found.missing_cost is not None
         }
@@ -169,46 +184,122 @@ class Pricer:
         first = np.searchsorted(shape, shape)
         return np.sort(order[np.arange(len(order)) - first < number])
 
+    def _coarsen(
+        self, parts: list[tuple[int, Patterns]], use: Ints, capacity: Ints, units: Ints
+    ) -> Coarse:
+        """The patterns by groups of pnodes, vnode by vnode."""
+        num_resources, num_pnodes = self.host_type.capacity.shape
+        most = max((found.homes.shape[1] for _, found in parts), default=0)
+        vnodes: list[tuple[Ints, Ints]] = []
+        for vnode in range(most):
+            taken, home = [], []
+            for number, found in parts:
+                demand = scaled_demand(self.fleet.classes[number], self.host_type)
+                has = vnode < found.homes.shape[1]
+                takes = demand[:, vnode] // units if has else np.zeros_like(units)
+                taken.append(np.repeat(takes[None], found.count, axis=0))
+                home.append(found.homes[:, vnode] if has else np.full(found.count, -1))
+            vnodes.append((np.concatenate(taken), np.concatenate(home)))
+        return coarsen(
+            group_pnodes(self.host_type.distances),
+            use.reshape(len(use), num_resources, num_pnodes),
+            capacity.reshape(num_resources, num_pnodes),
+            vnodes,
+            self.shape,
+            self.cost,
+        )
+
     def solve(
         self,
         gain: Ints,
         *,
-        among: Ints,
-        relaxed: bool,
+        least: int,
         work: float,
-        seconds: float | None = None,
-        hint: Ints | None = None,
-        gap: int = 0,
-        seed: int = 0,
+        seconds: float,
+        gap: int,
+        rng: np.random.Generator,
     ) -> tuple[Filling | None, int | None]:
-        """Return the filling of most gain among some patterns, and a bound, by CP-SAT."""
+        """Return a filling of much gain, and a bound of all fillings, ``least`` or more.
+
+        First the bound of the host by groups of its pnodes; then, where some filling may
+        still be better than ``least``, CP-SAT over the patterns that the relaxation leaves
+        open, or where these are many over the cheapest of each class. The filling need not
+        be tight. The bound is None where nothing was proven.
+        """
+        ends = time.monotonic() + seconds
+        known = next(iter(self.fill(gain, rng, self.guess_prices(float(least)))), None)
+        floor = least if known is None else max(least, known.gain)
+        bound = self._bound_by_groups(gain, floor, work, seconds)
+        if bound is not None and bound <= floor + gap:
+            return known, max(bound, floor)
+        among = self.useful(gain)
+        if len(among) > _MANY:
+            among = self.cheapest(gain, _CHEAP_OF_MANY, rng)
+            found, _ = self._pack(gain, among, known, work, ends - time.monotonic(), gap)
+            return found or known, bound
         site = PackSite(
-            use=(self.use if relaxed else self.tight)[among],
-            capacity=self.capacity if relaxed else self.tight_capacity,
+            use=self.use[among], capacity=self.capacity, gain=gain[among], shape=self.shape[among]
+        )
+        most, lacks = relax_packing(site, self.most_relaxed[among])
+        if most <= floor:
+            return known, floor
+        kept = among[most + lacks >= floor]
+        found, proven = self._pack(gain, kept, known, work, ends - time.monotonic(), gap)
+        bounds = [value for value in (bound, int(most) + 1) if value is not None]
+        if proven is not None:
+            bounds.append(max(floor, proven))
+        return found or known, min(bounds)
+
+    def _bound_by_groups(self, gain: Ints, floor: int, work: float, seconds: float) -> int | None:
+        coarse = self.coarse
+        inside = np.flatnonzero(gain[coarse.among] > 0)
+        if not len(inside):
+            return floor
+        among = coarse.among[inside]
+        site = PackSite(
+            use=coarse.use[inside],
+            capacity=coarse.capacity,
             gain=gain[among],
             shape=self.shape[among],
-            hint=None if hint is None else hint[among],
         )
-        packing = pack([site], self.fleet.counts, work=work, seconds=seconds, gap=gap, seed=seed)
+        return pack([site], self.fleet.counts, work=work, seconds=seconds).bound
+
+    def _pack(
+        self,
+        gain: Ints,
+        among: Ints,
+        known: Filling | None,
+        work: float,
+        seconds: float,
+        gap: int,
+    ) -> tuple[Filling | None, int | None]:
+        """The best filling with some patterns, and its bound, without the overhead's places."""
+        site = PackSite(
+            use=self.use[among],
+            capacity=self.capacity,
+            gain=gain[among],
+            shape=self.shape[among],
+            hint=None if known is None else known.chosen[among],
+        )
+        packing = pack([site], self.fleet.counts, work=work, seconds=seconds, gap=gap)
         if packing.counts is None:
-            return None, packing.bound
+            return None, None
         chosen = np.zeros(len(self.cost), dtype=np.int64)
         chosen[among] = packing.counts[0]
         return Filling(chosen=chosen, gain=packing.gain), packing.bound
 
 
-def _shrink(use: Ints, capacity: Ints) -> tuple[Ints, Ints]:
-    """Measure pages in the largest unit that most vnodes are whole in, rounding in favour.
+def _units(use: Ints) -> Ints:
+    """The unit to measure each resource in: the largest that most of it is whole in.
 
     ``sum floor(use / unit) <= floor(capacity / unit)`` holds wherever ``sum use <= capacity``
-    does, so nothing is ruled out.
+    does, so that nothing is ruled out.
     """
-    use, capacity = use.copy(), capacity.copy()
+    units = np.ones(use.shape[1], dtype=np.int64)
     for resource in range(use.shape[1]):
-        column = use[use[:, resource] > 0, resource]
+        some = use[:, resource][use[:, resource] > 0]
         unit = 1
-        while len(column) and np.median(column % (2 * unit)) < 1024 and 2 * unit <= column.min():
+        while len(some) and np.median(some % (2 * unit)) < _ODD and 2 * unit <= some.min():
             unit *= 2
-        use[:, resource] //= unit
-        capacity[resource] //= unit
-    return use, capacity
+        units[resource] = unit
+    return units
