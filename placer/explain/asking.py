@@ -99,10 +99,13 @@ class Asker:
         if problem.current or len(problem.domains) > 1:
             return self._by_count(problem)
         domain = problem.domains[0]
-        told = [fits(domain, self.room(host)) for host in hosts_for(problem, domain)]
-        if any(told):
-            return True
-        return None if None in told else False
+        answer: bool | None = False
+        for host in hosts_for(problem, domain):
+            told = fits(domain, self.room(host))
+            if told:
+                return True
+            answer = None if told is None else answer
+        return answer
 
     def _by_count(self, problem: Problem) -> bool | None:
         for domain in problem.domains:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
+from itertools import islice
 
 from placer.domain import Domain
 from placer.explain.alone import OUT_OF_WORK, Movable, with_conflict
-from placer.explain.asking import Asker, hosts_for
+from placer.explain.asking import Asker
 from placer.explain.by_count import Counts
 from placer.explain.conflict import find_conflict
 from placer.explain.count import shortage_of
@@ -145,11 +144,12 @@ class LeftOver:
         self._on: dict[str, list[PlacedDomain]] = {host.name: [] for host in problem.hosts}
         for placed in placement.domains:
             self._on[placed.host].append(placed)
-        self._left = {
+        left = {
             host.name: int(host.usable_pages.sum())
             - sum(int(placed.vnode_pages.sum()) for placed in self._on[host.name])
             for host in problem.hosts
         }
+        self._order = sorted(left, key=lambda name: -left[name])
         self._rooms: dict[str, Room] = {}
 
     def room(self, name: str) -> Room:
@@ -172,17 +172,16 @@ class LeftOver:
 
         That proves nothing.
         """
-        names = [host.name for host in hosts_for(self.problem, domain)]
-        order = np.argsort([-self._left[name] for name in names], kind="stable")
+        allowed = (host for host in self._order if _is_allowed(domain, host))
         found = []
-        for number in order[:_MOST_HOSTS].tolist():
-            shortage = shortage_of(domain, self.room(names[number]))
+        for name in islice(allowed, _MOST_HOSTS):
+            shortage = shortage_of(domain, self.room(name))
             if shortage is None:
                 return Refusal(
                     domain=domain.name,
                     reason=(
                         "fits alone; beside the placed domains counting finds room on "
-                        f"{names[number]}, the search none"
+                        f"{name}, the search none"
                     ),
                 )
             found.append(shortage)
@@ -196,3 +195,7 @@ class LeftOver:
             binding=nearest.binding,
             short_by=nearest.short_by,
         )
+
+
+def _is_allowed(domain: Domain, host: str) -> bool:
+    return (domain.hosts is None or host in domain.hosts) and host not in domain.forbidden_hosts

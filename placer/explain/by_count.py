@@ -67,6 +67,7 @@ class Counts:
         self.problem = problem
         self._rooms: dict[str, Room] = {}
         self._room = room
+        self._open: dict[tuple[object, ...], bool] = {}
 
     def room(self, host: Host) -> Room:
         """Return the figures of ``host``, found once."""
@@ -78,8 +79,11 @@ class Counts:
 
     def is_open(self, domain: Domain) -> bool:
         """Return whether counting is silent about some host for ``domain``."""
-        hosts = hosts_for(self.problem, domain)
-        return any(shortage_of(domain, self.room(host)) is None for host in hosts)
+        shape = _shape(domain)
+        if shape not in self._open:
+            hosts = hosts_for(self.problem, domain)
+            self._open[shape] = any(shortage_of(domain, self.room(host)) is None for host in hosts)
+        return self._open[shape]
 
     def verdicts(self, domain: Domain) -> list[HostVerdict]:
         """Return what counting says of each host that is allowed."""
@@ -111,10 +115,13 @@ class Counts:
         Memory with overhead, then vcpus, over all hosts and over those of each list of
         hosts that domains share.
         """
-        by_hosts: dict[frozenset[str], list[Domain]] = {}
+        by_lists: dict[tuple[object, ...], list[Domain]] = {}
         for domain in domains:
-            allowed = frozenset(host.name for host in hosts_for(self.problem, domain))
-            by_hosts.setdefault(allowed, []).append(domain)
+            by_lists.setdefault((domain.hosts, domain.forbidden_hosts), []).append(domain)
+        by_hosts: dict[frozenset[str], list[Domain]] = {}
+        for some in by_lists.values():
+            allowed = frozenset(host.name for host in hosts_for(self.problem, some[0]))
+            by_hosts.setdefault(allowed, []).extend(some)
         everywhere = frozenset().union(*by_hosts)
         for names in sorted({*by_hosts, everywhere}, key=lambda s: (len(s), sorted(s))):
             inside = [d for mine, some in by_hosts.items() if mine <= names for d in some]
@@ -187,13 +194,7 @@ def refused_by_count(problem: Problem) -> bool:
     counts = Counts(problem)
     if counts.batch_shortage(problem.domains) is not None:
         return True
-    seen: set[tuple[object, ...]] = set()
-    for domain in problem.domains:
-        shape = _shape(domain)
-        if shape not in seen and not counts.is_open(domain):
-            return True
-        seen.add(shape)
-    return False
+    return not all(counts.is_open(domain) for domain in problem.domains)
 
 
 def _shape(domain: Domain) -> tuple[object, ...]:

@@ -100,14 +100,16 @@ def _explain_batch(
 ) -> tuple[Refusal, ...]:
     """Explain the domains that are in the way of all; to the others name those."""
     found: dict[str, Refusal] = {}
-    counts = Counts(problem)
+    counts, small = Counts(problem), is_small(problem)
     for domain in problem.domains:
         if len(found) >= MOST_EXPLAINED:
             break
-        if not counts.is_open(domain) or is_small(problem):
+        if small or not counts.is_open(domain):
             refusal = explain_alone(problem, domain, budget.next_asker(), movable)
             if refusal is not None:
                 found[domain.name] = refusal
+    if not found and not small:
+        return _refuse_large_batch(problem, counts)
     if not any(refusal.certificate for refusal in found.values()) and len(problem.domains) > 1:
         clash = clashing_domains(problem, budget.next_asker())
         inside = restrict(problem, clash)
@@ -122,5 +124,23 @@ def _explain_batch(
             reason += " together"
     return tuple(
         found.get(domain.name, Refusal(domain=domain.name, reason=reason))
+        for domain in problem.domains
+    )
+
+
+def _refuse_large_batch(problem: Problem, counts: Counts) -> tuple[Refusal, ...]:
+    """One reason for all, where a batch is too large to be solved again: what it lacks."""
+    shortage = counts.batch_shortage(problem.domains)
+    reason = "not all domains of this call can be placed together"
+    if shortage is None:
+        return tuple(Refusal(domain=domain.name, reason=reason) for domain in problem.domains)
+    return tuple(
+        Refusal(
+            domain=domain.name,
+            reason=f"{reason}: {shortage.reason}",
+            certificate=shortage.certificate,
+            binding=shortage.binding,
+            short_by=shortage.short_by,
+        )
         for domain in problem.domains
     )

@@ -186,3 +186,23 @@ def test_every_domain_without_a_place_has_a_reason_and_a_proof(part: int) -> Non
 def test_equal_questions_have_equal_reasons() -> None:
     problem = make_problem(make_host([10 * GIB] * 2), *three_on_two())
     assert solve(problem).result.unplaced == solve(problem).result.unplaced
+
+
+def test_a_large_batch_has_one_reason_by_count() -> None:
+    hosts = [make_host([10 * GIB] * 4, name=f"h{n}") for n in range(50)]
+    domains = [make_domain([7 * GIB] * 3, 2, name=f"vm{n}") for n in range(100)]
+    refusals = explain_all(make_problem(hosts, *domains), None, new_ask())
+    assert len(refusals) == 100
+    assert {refusal.certificate for refusal in refusals} == {"capacity count"}
+    assert "50 hosts have 2000.0 GiB free" in refusals[-1].reason
+
+
+def test_many_that_are_left_out_are_counted_beside_what_is_placed() -> None:
+    host = make_host([10 * GIB] * 2, cpus=40)
+    domains = [make_domain([6 * GIB], 1, name=f"vm{n}") for n in range(12)]
+    result = solve(make_problem(host, *domains, allow_partial=True)).result
+    assert len(result.unplaced) == 10
+    assert result.unplaced[-1].reason == (
+        "fits alone, but not beside the 2 domains placed: vnode 0 needs 6.0 GiB with 1.0 MiB "
+        "overhead on one pnode, the freest, pnode 0, of host has 4.0 GiB free"
+    )
