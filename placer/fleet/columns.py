@@ -32,13 +32,27 @@ _FINE = 4096
 _FIRST_PENALTY = 1.1
 """What leaving out a domain costs at first, as a multiple of its least cost."""
 
-_RAISE = 1.3
+_RAISE = 1.5
 """By how much that price is raised where the relaxation leaves some out."""
 
 _NONE = 1e-7
 
-_LITTLE = 0.002
+_LITTLE = 0.004
 """What is left out is little where its penalties are so small a part of the value."""
+
+_MUCH = 0.0005
+"""A bound that is nearer to the relaxation than this is not worth a finer proof."""
+
+_FINE_WORK = 6.0
+"""The deterministic time of that for one type of host."""
+
+_MANY = 6_000
+"""Of more patterns that are worth something CP-SAT sees the cheapest alone."""
+
+_MANY_FINE = 25_000
+
+_FIRST_WORK = 1.0
+"""The deterministic time of the first proofs of one type of host."""
 
 _NEW_COLUMNS = 6
 """How many columns of a type a round adds at most."""
@@ -112,27 +126,28 @@ class Generator:
         tell: Callable[[], None] | None = None,
     ) -> ColumnPool:
         """Add columns until the bound meets the relaxation or time is over."""
-        exact = False
-        work = 2.0
+        stalled = False
+        work = _FIRST_WORK
         while time.monotonic() < deadline:
             self.pool.relaxed_value, duals = self.master.solve()
             self.pool.duals = duals
             self.pool.rounds += 1
-            if self._is_proven(gap) and not (self.raises and self._raise_penalties(gap)):
+            if self._is_proven(gap) and not self._raise_penalties():
                 break
-            prices = self._smooth(duals) if exact else duals.cover
-            added = 0 if exact else self._price_quickly(duals, duals.cover)
-            if added == 0 and self.raises and self._raise_penalties(gap):
+            if not stalled and self._price_quickly(duals, duals.cover):
                 continue
-            if added == 0:
-                added, proven = self._price_exactly(duals, prices, work, deadline)
-                if added == 0 and not proven:
-                    work *= 2
-                exact = added == 0
-            else:
-                exact = False
+            prices = self._smooth(duals) if stalled else duals.cover
+            added, proven = self._price_exactly(duals, prices, work, deadline)
             if tell is not None:
                 tell()
+            if not added and self._is_worth_proving():
+                self._price_exactly(duals, duals.cover, _FINE_WORK, deadline, fine=True)
+            if added or self._raise_penalties():
+                stalled = False
+                continue
+            if stalled and not proven:
+                work *= 2
+            stalled = True
         self.pool.relaxed_value, self.pool.duals = self.master.solve()
         self.pool.amounts = self.master.amounts()
         return self.pool
@@ -140,19 +155,20 @@ class Generator:
     def _is_proven(self, gap: float) -> bool:
         return self.pool.relaxed_value - self.pool.bound <= gap * self.pool.relaxed_value
 
-    def _raise_penalties(self, gap: float) -> bool:
-        """Raise the price of what the relaxation leaves out; False where nothing was raised.
-
-        While little is left out the proof at these prices comes first.
-        """
-        value = self.pool.relaxed_value
+    def _raise_penalties(self) -> bool:
+        """Raise the price of what the relaxation leaves out; False where nothing was raised."""
         lacking = self.master.lack > _NONE
-        paid = float(self.penalties @ self.master.lack)
-        if not lacking.any() or (paid <= _LITTLE * value and not self._is_proven(gap)):
+        if not self.raises or not lacking.any():
             return False
         self.penalties = np.where(lacking, self.penalties * _RAISE, self.penalties)
         self.master.change_penalties(self.penalties)
         return True
+
+    def _is_worth_proving(self) -> bool:
+        """Whether little is left out, and a finer proof may raise the bound by much."""
+        value = self.pool.relaxed_value
+        paid = float(self.penalties @ self.master.lack)
+        return paid <= _LITTLE * value and value - self.pool.bound > _MUCH * value
 
     def _smooth(self, duals: Duals) -> Floats:
         if self._best is None:
@@ -173,9 +189,12 @@ class Generator:
         return added
 
     def _price_exactly(
-        self, duals: Duals, cover: Floats, work: float, deadline: float
+        self, duals: Duals, cover: Floats, work: float, deadline: float, *, fine: bool = False
     ) -> tuple[int, bool]:
-        """Price every type by CP-SAT; return how many columns came, and whether all is proven."""
+        """Price every type by CP-SAT; return how many columns came, and whether all is proven.
+
+        With ``fine`` over more patterns than columns need.
+        """
         cover = np.minimum(cover, self.penalties)
         worth = np.floor(_FINE * cover).astype(np.int64)
 
@@ -188,6 +207,7 @@ class Generator:
                 seconds=max(0.0, deadline - time.monotonic()),
                 gap=int(1e-8 * _FINE * self.pool.relaxed_value / sum(self.hosts)),
                 rng=np.random.default_rng([self.seed, self.pool.rounds, number]),
+                many=_MANY_FINE if fine else _MANY,
             )
 
         with ThreadPoolExecutor(self.workers) as threads:

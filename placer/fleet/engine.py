@@ -12,7 +12,7 @@ from placer.answer import Answer, Limits, Progress
 from placer.cpsat.master import Duals
 from placer.fleet.best_fit import fill_best
 from placer.fleet.columns import ColumnPool, Generator
-from placer.fleet.dive import Dive, lack_penalties
+from placer.fleet.dive import Dive
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
 from placer.fleet.pricing import Floats, Pricer
@@ -24,6 +24,9 @@ from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _RELAXED_GAP = 1e-7
 """Column generation ends where relaxation and bound are as near as this."""
+
+_FIRST_SHARE = 0.2
+"""Of the time, how much column generation may take before the first dive."""
 
 _COLUMN_SHARE = 0.5
 """Of the time left, how much column generation may take."""
@@ -100,6 +103,7 @@ class _Engine:
     def run(self) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it."""
         fill_best(self.plan)
+        self.generator = self._new_generator(self.total)
         self._tell()
         try:
             self._improve()
@@ -108,26 +112,49 @@ class _Engine:
         return self._answer()
 
     def _improve(self) -> None:
+        self._relax(_FIRST_SHARE)
+        self._dive(2, self._is_packed)
         if self.plan.missing.any():
             self._place_more()
-        self._prove()
+        if self.generator.keep != self.plan.priority:
+            self.generator = self._new_generator(self.plan.priority)
+        self.generator.add_plan(self.plan)
+        self._relax(_COLUMN_SHARE)
         self._dive(_DIVES, self._is_enough)
-        if self._is_enough(self.plan):
-            return
         self._repack(self.pool.duals, self.clock.deadline(), self._is_enough)
         if self.plan.priority > self.generator.keep:
-            self._prove()
+            self.generator = self._new_generator(self.plan.priority)
+            self._relax(1.0)
+
+    def _new_generator(self, keep: int) -> Generator:
+        generator = Generator(
+            self.fleet,
+            keep,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            bound=self._local_bound(),
+        )
+        generator.add_plan(self.plan)
+        return generator
+
+    def _relax(self, share: float) -> None:
+        """Bound the cost of all that is as good in priority, for a share of the time left."""
+        if self._is_enough(self.plan):
+            return
+        self.pool = self.generator.run(
+            self.clock.deadline(share), gap=_RELAXED_GAP, tell=self._tell
+        )
+        self._tell()
 
     def _place_more(self) -> None:
-        """Where best fit leaves domains out: place as many as can be, whatever it costs."""
-        self._dive_for(lack_penalties(self.fleet), costless=False, share=0.1)
+        """Where domains are still left out: place as many as can be, whatever it costs."""
+        self._repack(None, self.clock.deadline(0.1), self._is_packed)
         if self.plan.missing.any():
             penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
             self._dive_for(penalties, costless=True, share=0.2)
             self.least_lack = -(-self._lack_bound(penalties) // COST_UNITS)
         if not self._is_packed(self.plan):
             self._repack(None, self.clock.deadline(0.3), self._is_packed)
-        self.pool = ColumnPool()
 
     def _dive_for(self, penalties: Floats, *, costless: bool, share: float) -> None:
         """Dive from a relaxation in which domains may be left out at a penalty."""
@@ -167,21 +194,6 @@ class _Engine:
         if self.plan.missing.any():
             return 0
         return int(self.fleet.least_cost @ self.fleet.counts)
-
-    def _prove(self) -> None:
-        """Bound the cost of all that is as good as the plan in priority."""
-        self.generator = Generator(
-            self.fleet,
-            self.plan.priority,
-            seed=self.limits.seed,
-            workers=self.limits.workers,
-            bound=self._local_bound(),
-        )
-        self.generator.add_plan(self.plan)
-        self.pool = self.generator.run(
-            self.clock.deadline(_COLUMN_SHARE), gap=_RELAXED_GAP, tell=self._tell
-        )
-        self._tell()
 
     def _pricers(self) -> list[Pricer]:
         if self.generator.costless:
@@ -237,8 +249,8 @@ class _Engine:
     def _bound(self) -> int:
         """The best bound of the cost; that of column generation where it is for this priority."""
         bound = self._local_bound()
-        if self.pool.bound and self.generator.keep <= self.plan.priority:
-            bound = max(bound, self.pool.bound)
+        if not self.generator.costless and self.generator.keep <= self.plan.priority:
+            bound = max(bound, self.generator.pool.bound)
         grain = self.fleet.cost_grain
         return -(-bound // grain) * grain
 
@@ -247,7 +259,7 @@ class _Engine:
         if self.progress is None or elapsed < _QUIET_SECONDS or elapsed - self.told < 1.0:
             return
         self.told = elapsed
-        bound = self.pool.bound
+        bound = self._bound()
         vcpus = sum(
             int(placed) * shape.num_vcpus
             for placed, shape in zip(self.plan.placed, self.fleet.classes, strict=True)

@@ -21,10 +21,8 @@ Floats = npt.NDArray[np.float64]
 BATCH = 24
 """How many random fillings of a host are tried side by side."""
 
-_MANY = 6_000
-"""Beyond so many patterns that are worth something CP-SAT sees the cheapest alone."""
-
 _CHEAP_OF_MANY = 60
+"""How many patterns of a class CP-SAT sees where there are many."""
 
 _ODD = 1024
 """Pages beyond whole units that do not count: overhead."""
@@ -218,12 +216,14 @@ class Pricer:
         seconds: float,
         gap: int,
         rng: np.random.Generator,
+        many: int,
     ) -> tuple[Filling | None, int | None]:
         """Return a filling of much gain, and a bound of all fillings, ``least`` or more.
 
         First the bound of the host by groups of its pnodes; then, where some filling may
         still be better than ``least``, CP-SAT over the patterns that the relaxation leaves
-        open, or where these are many over the cheapest of each class. The filling need not
+        open, or where more than ``many`` are worth something over the cheapest of each class.
+        The filling need not
         be tight. The bound is None where nothing was proven.
         """
         ends = time.monotonic() + seconds
@@ -233,7 +233,7 @@ class Pricer:
         if bound is not None and bound <= floor + gap:
             return known, max(bound, floor)
         among = self.useful(gain)
-        if len(among) > _MANY:
+        if len(among) > many:
             among = self.cheapest(gain, _CHEAP_OF_MANY, rng)
             found, _ = self._pack(gain, among, known, work, ends - time.monotonic(), gap)
             return found or known, bound
