@@ -204,7 +204,7 @@ def _host_data(ground: Ground) -> dict[str, Any]:
         "slots_per_core": [
             1 if ground.host(p).smt == "cores" else _threads(ground, p) for p in pnodes
         ],
-        "cell_pnode": [pnode + 1 for pnode, _ in cells],
+        "cell_pnode": [cell.pnode + 1 for cell in cells],
         "cell_slots": [ground.size[cell] for cell in cells],
     }
 
@@ -368,7 +368,7 @@ def _class_data(ground: Ground) -> dict[str, Any]:
         "class_vnode": [vnode + 1 for _, vnode, _, _ in classes],
         "class_size": list(classes.values()),
         "hard_mask": [
-            [hard is None or hard in masks for _, masks in ground.slots]
+            [hard is None or hard in cell.masks for cell in ground.slots]
             for _, _, hard, _ in classes
         ],
         "soft_mask": [
