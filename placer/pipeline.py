@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Final
 
 from placer.answer import Answer, Limits, Progress
@@ -13,6 +15,13 @@ from placer.quadratic.one_domain import solve_one
 
 MOST_VNODES: Final = 64
 """Up to so many vnodes one encoding is proven to the last level (MODEL level 5)."""
+
+_FEW: Final = 6
+"""From so many domains on, one encoding begins with a placement by patterns."""
+
+_START_SECONDS: Final = 4.0
+_START_SHARE: Final = 0.2
+"""How long that may take, and of the time limit at most."""
 
 
 def find_answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
@@ -30,11 +39,26 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
         return place_many(problem, limits, progress)
     from placer.cpsat.search import search
 
-    start = one.start or _standing_start(problem)
-    answer = search(problem, limits, progress=progress, start=start)
+    start, known = one.start or _standing_start(problem), {}
+    if start is None and len(problem.domains) >= _FEW:
+        start, known = _start_from_patterns(problem, limits)
+    answer = search(problem, limits, progress=progress, start=start, known=known)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
         return _split_unequally(problem, limits, progress, answer)
     return answer
+
+
+def _start_from_patterns(
+    problem: Problem, limits: Limits
+) -> tuple[Placement | None, dict[str, int]]:
+    """A placement of plain domains by patterns, and the bounds that come with it."""
+    from placer.fleet.many import start_from_patterns
+
+    seconds = min(_START_SHARE * (limits.time_limit or math.inf), _START_SECONDS)
+    answer = start_from_patterns(problem, replace(limits, time_limit=seconds))
+    if answer is None:
+        return None, {}
+    return answer.placement, {level.name: level.bound for level in answer.levels}
 
 
 def is_large(problem: Problem) -> bool:

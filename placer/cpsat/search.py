@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from ortools.sat.python import cp_model
@@ -66,6 +66,7 @@ def search(
     start: Placement | None = None,
     box: TimeBox | None = None,
     in_order: bool = True,
+    known: Mapping[str, int] | None = None,
 ) -> Answer:
     """Place the domains of ``problem`` level after level.
 
@@ -76,10 +77,11 @@ def search(
     ``start`` is a valid placement: the solver begins with it, and no answer is worse. Where
     the time ends before the solver finds any, ``start`` is the answer. ``box`` is the
     time that this search may take, where it is one of several; ``in_order`` says whether
-    the lexicographically first placement is looked for (O5).
+    the lexicographically first placement is looked for (O5). ``known`` has bounds that
+    were proven otherwise, by level, that of the cost for placements with every vcpu at home.
     """
     box = TimeBox(limits, progress) if box is None else box
-    return _Search(problem, limits, sizes, start, box, in_order=in_order).run()
+    return _Search(problem, limits, sizes, start, box, known or {}, in_order=in_order).run()
 
 
 class _Search:
@@ -90,10 +92,12 @@ class _Search:
         sizes: dict[str, Ints] | None,
         start: Placement | None,
         box: TimeBox,
+        known: Mapping[str, int],
         *,
         in_order: bool,
     ) -> None:
         self.problem = problem
+        self.known = known
         self.limits = limits
         self.sizes = sizes
         self.box = box
@@ -169,14 +173,21 @@ class _Search:
         others might be left out at equal priority.
         """
         if name == "placed_priority":
-            return sum(domain.priority for domain in self.problem.domains)
+            total = sum(domain.priority for domain in self.problem.domains)
+            return min(total, self.known.get(name, total))
         if name == "packed_pages":
             return sum(int(host.total_pages.sum()) for host in self.problem.hosts)
-        placement = self.answer.placement
-        if name != "cost" or placement is None or placement.unplaced:
+        if name != "cost":
             return 0
+        placement = self.answer.placement
+        at_home = any(
+            level.name == "vcpus_off_home" and not level.value for level in self.answer.levels
+        )
+        known = self.known.get(name, 0) if at_home else 0
+        if placement is None or placement.unplaced:
+            return known
         vcpus = sum(domain.num_vcpus for domain in self.problem.domains)
-        return vcpus * LOCAL_DISTANCE * COST_UNITS
+        return max(known, vcpus * LOCAL_DISTANCE * COST_UNITS)
 
     # -- levels ----------------------------------------------------------------
 

@@ -56,6 +56,19 @@ def place_many(problem: Problem, limits: Limits, progress: Progress | None = Non
     return _Batch(problem, limits, progress).run()
 
 
+def start_from_patterns(problem: Problem, limits: Limits) -> Answer | None:
+    """Return a placement by patterns with its bounds, for one encoding to begin with.
+
+    None where a domain is not plain, or where groups or what runs now have a say.
+    """
+    if problem.groups or problem.current or not all(map(is_plain, problem.domains)):
+        return None
+    answer = place_fleet(replace(problem, policy=DISTANCE), limits)
+    if answer is None or answer.placement is None or check_placement(problem, answer.placement):
+        return None
+    return answer
+
+
 @dataclass(frozen=True)
 class _Plain:
     """The plain domains by themselves, as the fleet engine answered for them."""

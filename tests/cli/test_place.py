@@ -81,7 +81,8 @@ def test_progress_goes_to_standard_error_unless_quiet(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("placer.cpsat.timebox.QUIET_SECONDS", 0.0)
-    place = ("place", small, "--host", HOST, "--out", tmp_path / "run")
+    other = write_cfg(tmp_path / "other.cfg", memory=1024)
+    place = ("place", small, other, "--host", HOST, "--out", tmp_path / "run")
     told = run_placer(*place)
     assert "cost: " in told.err
     assert f"wrote {tmp_path / 'run'}\n" in told.err
@@ -120,8 +121,9 @@ def test_a_full_placement_under_allow_partial_ends_well(small: Path) -> None:
     assert run_placer("place", small, "--host", HOST, "--allow-partial").code == 0
 
 
-def test_no_answer_within_the_time_limit_has_its_own_code(small: Path) -> None:
-    ended = run_placer("place", small, "--host", HOST, "--time-limit", "1e-9")
+def test_no_answer_within_the_time_limit_has_its_own_code(small: Path, tmp_path: Path) -> None:
+    other = write_cfg(tmp_path / "other.cfg", memory=1024)
+    ended = run_placer("place", small, other, "--host", HOST, "--time-limit", "1e-9")
     assert ended.code == 4
     assert "error: no answer was found" in ended.err
 
