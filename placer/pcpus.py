@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class CoreClass:
-    """Cores on one pnode that are alike; ``whole`` where no thread is taken already."""
+    """Cores on one pnode whose threads are in equal masks; ``whole`` where none is taken."""
 
     pnode: int
     num_threads: int
@@ -111,7 +111,12 @@ def _sort_pcpus(
             for group in groups
         ]
         slots_on[pnode_of[core]] += len(members)
-        shape = tuple(sorted(tuple(sorted(member)) for member, _ in members))
+        by_thread = [
+            [m for m, mask in enumerate(masks) if pcpu in mask]
+            for group in groups
+            for pcpu in group
+        ]
+        shape = tuple(sorted(tuple(member) for member in by_thread))
         key = (pnode_of[core], whole, len(pcpus), shape)
         by_class.setdefault(key, []).append((core, members))
     cells: list[Cell] = []
@@ -207,7 +212,12 @@ def name_pcpus(
     rank = {"isolate": 0, "require": 1, "prefer": 2}
     dedicated = sorted(
         (seat for seat in seats if seat.dedicated),
-        key=lambda seat: (rank[seat.thread_policy], seat.domain, seat.vcpu),
+        key=lambda seat: (
+            rank[seat.thread_policy],
+            seat.domain,
+            _num_threads(cells, seat) if seat.thread_policy == "require" else 0,
+            seat.vcpu,
+        ),
     )
     used: set[int] = set()
     for seat in dedicated:
@@ -233,6 +243,12 @@ def name_pcpus(
             empty[domain] = tuple(sorted((*empty.get(domain, ()), *left)))
     _name_shared(cells, cores, seats, used, names)
     return names, empty
+
+
+def _num_threads(cells: Cells, seat: VcpuSeat) -> int:
+    """How many threads of a slot the seat may have; whoever has least choice is named first."""
+    pcpus = cells.cells[seat.cell].slots[0].pcpus
+    return len(pcpus) if seat.hard is None else len(seat.hard.intersection(pcpus))
 
 
 def _sibling(

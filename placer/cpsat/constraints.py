@@ -174,11 +174,32 @@ def _fill_cores(v: Variables, item: Item, site: Site, cores: dict[int, list[Expr
             threads = cell.per_core * len(cell.slots[0].pcpus)
             v.model.add(sum(in_cell[e]) <= threads * taken)
             threads_on[core_class.pnode].append(-sum(in_cell[e]))
+            _keep_threads_apart(v, item, site, e, taken)
         threads_on[core_class.pnode].append(core_class.num_threads * taken)
         most = max(most_threads[core_class.pnode], core_class.num_threads)
         most_threads[core_class.pnode] = most
     for pnode, left_empty in threads_on.items():
         v.model.add(total(left_empty) <= most_threads[pnode] - 1)
+
+
+def _keep_threads_apart(v: Variables, item: Item, site: Site, e: int, taken: Any) -> None:
+    """Where slots are cores, vcpus whose masks name some threads only have those (Hall)."""
+    pcpus = site.cells.cells[e].slots[0].pcpus
+    within: dict[frozenset[int], list[Expr]] = defaultdict(list)
+    for vcpus in v.classes[item.number]:
+        mask = frozenset(pcpus) if vcpus.hard is None else site.masks[vcpus.hard]
+        for cell, number in v.cells_of(vcpus, site):
+            if cell == e:
+                within[mask.intersection(pcpus)].append(number)
+    unions: set[frozenset[int]] = set()
+    for threads in within:
+        unions |= {threads, *(threads | union for union in unions)}
+    for union in sorted(unions, key=sorted):
+        if len(union) < len(pcpus):
+            inside = [
+                number for threads, many in within.items() if threads <= union for number in many
+            ]
+            v.model.add(total(inside) <= len(union) * taken)
 
 
 def keep_vcpus_at_home(v: Variables) -> None:
