@@ -17,10 +17,10 @@ MOST_VNODES: Final = 64
 """Up to so many vnodes one encoding is proven to the last level (MODEL level 5)."""
 
 _FEW: Final = 6
-"""From so many domains on, one encoding begins with a placement by patterns."""
+"""From so many domains on, patterns are tried before the encoding."""
 
-_START_SECONDS: Final = 4.0
-_START_SHARE: Final = 0.2
+_PATTERN_SECONDS: Final = 4.0
+_PATTERN_SHARE: Final = 0.2
 """How long that may take, and of the time limit at most."""
 
 
@@ -39,26 +39,26 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
         return place_many(problem, limits, progress)
     from placer.cpsat.search import search
 
-    start, known = one.start or _standing_start(problem), {}
+    start = one.start or _standing_start(problem)
+    known: dict[str, int] = {}
     if start is None and len(problem.domains) >= _FEW:
-        start, known = _start_from_patterns(problem, limits)
+        by_patterns = _place_by_patterns(problem, limits)
+        if by_patterns is not None and by_patterns.status == "optimal":
+            return by_patterns
+        if by_patterns is not None:
+            known = {level.name: level.bound for level in by_patterns.levels}
     answer = search(problem, limits, progress=progress, start=start, known=known)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
         return _split_unequally(problem, limits, progress, answer)
     return answer
 
 
-def _start_from_patterns(
-    problem: Problem, limits: Limits
-) -> tuple[Placement | None, dict[str, int]]:
-    """A placement of plain domains by patterns, and the bounds that come with it."""
-    from placer.fleet.many import start_from_patterns
+def _place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:
+    """The fleet engine's answer, where it knows every level of the problem."""
+    from placer.fleet.many import place_by_patterns
 
-    seconds = min(_START_SHARE * (limits.time_limit or math.inf), _START_SECONDS)
-    answer = start_from_patterns(problem, replace(limits, time_limit=seconds))
-    if answer is None:
-        return None, {}
-    return answer.placement, {level.name: level.bound for level in answer.levels}
+    seconds = min(_PATTERN_SHARE * (limits.time_limit or math.inf), _PATTERN_SECONDS)
+    return place_by_patterns(problem, replace(limits, time_limit=seconds))
 
 
 def is_large(problem: Problem) -> bool:

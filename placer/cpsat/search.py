@@ -215,6 +215,7 @@ class _Search:
         started, sense = time.monotonic(), MOST.get(name, "min")
         ideal = max(least, self._ideal(name))
         offered = self.offer.get(name)
+        joint = name == "cost" and len(self.problem.domains) + len(self.problem.hosts) > 2
         if offered is not None and offered == ideal:
             self._report(_level_of(name, offered, ideal, started))
             self._freeze(name, count, offered)
@@ -227,7 +228,6 @@ class _Search:
             self.v.model.minimize(expression)
         else:
             self.v.model.maximize(expression)
-        joint = name == "cost" and len(self.problem.domains) + len(self.problem.hosts) > 2
         status, solver, seen = self._solve(name, expression, work=_FIRST_WORK if joint else None)
         solved = status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
         if joint and not solved and not self.box.is_over():

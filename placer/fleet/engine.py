@@ -64,7 +64,7 @@ def is_fleet(problem: Problem) -> bool:
         return False
     if any(host.smt == "penalty" and host.smt_penalty for host in problem.hosts):
         return False
-    return not problem.groups
+    return not problem.groups and not problem.current
 
 
 @dataclass

@@ -56,14 +56,14 @@ def place_many(problem: Problem, limits: Limits, progress: Progress | None = Non
     return _Batch(problem, limits, progress).run()
 
 
-def start_from_patterns(problem: Problem, limits: Limits) -> Answer | None:
-    """Return a placement by patterns with its bounds, for one encoding to begin with.
+def place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:
+    """Return a placement by patterns with its bounds, where these are all levels there are.
 
-    None where a domain is not plain, or where groups or what runs now have a say.
+    None where a domain is not plain, or where groups, the policy or what runs now have a say.
     """
-    if problem.groups or problem.current or not all(map(is_plain, problem.domains)):
+    if not is_fleet(problem) or not all(map(is_plain, problem.domains)):
         return None
-    answer = place_fleet(replace(problem, policy=DISTANCE), limits)
+    answer = place_fleet(problem, limits)
     if answer is None or answer.placement is None or check_placement(problem, answer.placement):
         return None
     return answer
