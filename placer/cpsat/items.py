@@ -22,13 +22,15 @@ from placer.splits import split_equally, vcpu_bounds
 class Item:
     """One way to lay out one domain: its own vnodes, or a split into some.
 
-    With ``sized`` the solver sizes the vnodes too, and the domain's are a start.
+    With ``sized`` the solver sizes the vnodes too, and the domain's are a start. ``auto``:
+    how many vnodes there are is the solver's choice, at most one for each pnode (C4).
     """
 
     number: int
     domain_number: int
     domain: Domain
     sized: bool = False
+    auto: bool = False
 
     @property
     def sizes(self) -> list[int]:
@@ -66,6 +68,8 @@ class Item:
     def may_run_on(self, host: Host) -> bool:
         """Return whether hosts allowed and forbidden, and pnodes asked for, leave ``host``."""
         domain = self.domain
+        if self.auto and self.num_vnodes > host.num_pnodes:
+            return False
         if domain.hosts is not None and host.name not in domain.hosts:
             return False
         if host.name in domain.forbidden_hosts:
@@ -86,11 +90,11 @@ def list_items(
     for number, domain in enumerate(problem.domains):
         variants = _variants(domain, most, (sizes or {}).get(domain.name))
         for variant in variants:
-            items.append(Item(len(items), number, variant))
+            items.append(Item(len(items), number, variant, auto=domain.auto_vnodes))
         if sized and domain.auto_vnodes:
             for variant in variants[1:]:
                 if variant.num_vnodes <= domain.num_vcpus:
-                    items.append(Item(len(items), number, variant, sized=True))
+                    items.append(Item(len(items), number, variant, sized=True, auto=True))
     return tuple(items)
 
 
