@@ -1,8 +1,9 @@
 """CP-SAT, MiniZinc with Gecode and full enumeration agree on tiny problems (models/README.md).
 
 The three share the contracts and nothing else: placer/cpsat, models/placement.mzn and
-tests/brute_force.py each state the rules in their own way. The checker and the scorer are
-held against all of them.
+tests/brute_force/ each state the rules in their own way. The checker and the scorer are
+held against all of them. tests/test_oracle_wide.py does the same for problems with every
+feature beside every other.
 """
 
 from __future__ import annotations
@@ -16,17 +17,28 @@ from pathlib import Path
 
 import pytest
 
+from placer.answer import Answer, Limits
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.domain import Domain
 from placer.placement import Placement
 from placer.problem import Problem
-from tests.brute_force import MAXIMISED, Optimum, count_choices, solve_by_brute_force
-from tests.minizinc import solve_by_minizinc
+from tests.brute_force import (
+    MAXIMISED,
+    Optimum,
+    count_choices,
+    equal_sizes,
+    solve_by_brute_force,
+    split_domain,
+)
+from tests.minizinc import Reached, solve_by_minizinc
 from tests.strategies import features_of, tiny_problem
 
 NUM_PROBLEMS = 300
 PARTS = 10
+NUM_IN_FRAMES = 60
+"""So many of them are realised in frames as well."""
+NUM_BY_MINIZINC = 80
 MOST_CHOICES = 60_000
 """Problems with more combinations than this are passed over."""
 
@@ -159,26 +171,45 @@ def test_every_tie_break_and_level_decides_somewhere() -> None:
     }
 
 
+def assert_agreement(problem: Problem, optimum: Optimum | None, answer: Answer, told: str) -> None:
+    """Compare an answer with the enumeration: feasibility, every level, first homes, rules."""
+    if optimum is None:
+        assert (answer.status, answer.placement) == ("infeasible", None), told
+        return
+    assert answer.status == "optimal", told
+    assert answer.placement is not None, told
+    found = {level.name: level for level in answer.levels if level.name in optimum.levels}
+    levels = {name: level.value for name, level in found.items()}
+    assert levels == optimum.levels, told
+    assert list(levels) == list(optimum.levels), told
+    assert all(level.bound == level.value for level in found.values()), told
+    assert homes_over_all_hosts(problem, answer.placement) == optimum.homes, told
+    assert check_placement(problem, answer.placement) == (), told
+    assert keeps_levels(problem, answer.placement, levels), told
+
+
 @pytest.mark.parametrize("part", range(PARTS))
-def test_cp_sat_agrees_with_enumeration_on_feasibility_levels_and_homes(part: int) -> None:
-    from placer.solve import solve
+def test_answers_agree_with_enumeration_on_feasibility_levels_and_homes(part: int) -> None:
+    from placer.pipeline import find_answer
 
     for seed in oracle_seeds()[part::PARTS]:
+        problem = tiny_problem(seed)
+        assert_agreement(problem, enumerated(seed), find_answer(problem, Limits()), f"seed {seed}")
+
+
+def test_what_is_realised_in_frames_agrees_with_enumeration() -> None:
+    from placer.solve import solve
+
+    for seed in oracle_seeds()[:NUM_IN_FRAMES]:
         problem, optimum = tiny_problem(seed), enumerated(seed)
         solution = solve(problem)
-        placement = solution.result.placement
-        if optimum is None:
-            assert (solution.result.status, placement) == ("infeasible", None), f"seed {seed}"
-            continue
-        assert solution.result.status == "optimal", f"seed {seed}"
-        assert placement is not None
-        found = {level.name: level for level in solution.result.levels}
-        levels = {name: found[name].value for name in optimum.levels}
-        assert levels == optimum.levels, f"seed {seed}"
-        assert all(found[name].bound == value for name, value in levels.items()), f"seed {seed}"
-        assert homes_over_all_hosts(problem, placement) == optimum.homes, f"seed {seed}"
-        assert check_placement(problem, placement, solution.frames) == (), f"seed {seed}"
-        assert keeps_levels(problem, placement, levels), f"seed {seed}"
+        result = solution.result
+        answer = Answer(
+            status=result.status, levels=list(result.levels), placement=result.placement
+        )
+        assert_agreement(problem, optimum, answer, f"seed {seed}")
+        if result.placement is not None:
+            assert check_placement(problem, result.placement, solution.frames) == (), f"seed {seed}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -190,15 +221,19 @@ def test_minizinc_agrees_with_enumeration_on_feasibility_levels_and_homes(
 ) -> None:
     program = require_program("minizinc", "minizinc")
     model = project_root / "models" / "placement.mzn"
-    for seed in oracle_seeds()[part::PARTS]:
-        optimum = enumerated(seed)
+    for seed in oracle_seeds()[:NUM_BY_MINIZINC][part::PARTS]:
         reached = solve_by_minizinc(tiny_problem(seed), model, program, tmp_path)
-        if optimum is None or reached is None:
-            assert optimum is None, f"seed {seed}"
-            assert reached is None, f"seed {seed}"
-            continue
-        assert reached.levels == optimum.levels, f"seed {seed}"
-        assert reached.homes == optimum.homes, f"seed {seed}"
+        assert_same_optimum(reached, enumerated(seed), f"seed {seed}")
+
+
+def assert_same_optimum(reached: Reached | None, optimum: Optimum | None, told: str) -> None:
+    """Compare what MiniZinc found with the enumeration."""
+    if optimum is None or reached is None:
+        assert optimum is None, told
+        assert reached is None, told
+        return
+    assert reached.levels == optimum.levels, told
+    assert reached.homes == optimum.homes, told
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -210,26 +245,8 @@ def test_the_checker_accepts_and_scores_the_best_placement_of_the_enumeration(pa
             assert keeps_levels(problem, optimum.placement, optimum.levels), f"seed {seed}"
 
 
-def split_by_hand(domain: Domain, num_vnodes: int) -> Domain:
-    """Return an auto domain with its memory in vnodes of 2 MiB blocks, the first ones larger."""
-    blocks, tail = divmod(domain.memory_pages, 512)
-    sizes = [
-        512 * (blocks // num_vnodes + (vnode < blocks % num_vnodes)) for vnode in range(num_vnodes)
-    ]
-    sizes[-1] += tail
-    return replace(
-        domain,
-        auto_vnodes=False,
-        vnode_pages=sizes,
-        distances=[[10 if i == j else 20 for j in range(num_vnodes)] for i in range(num_vnodes)],
-        vnode_pnode=[-1] * num_vnodes,
-        memory=domain.memory * num_vnodes,
-        page_order=[int(domain.page_order[0])] * num_vnodes,
-    )
-
-
 def test_vnodes_chosen_by_the_solver_are_the_fewest_that_enumeration_can_place() -> None:
-    from placer.solve import solve
+    from placer.pipeline import find_answer
 
     counts: Counter[int] = Counter()
     for seed in range(100):
@@ -247,23 +264,25 @@ def test_vnodes_chosen_by_the_solver_are_the_fewest_that_enumeration_can_place()
         best = None
         most = max(host.num_pnodes for host in hosts)
         for num_vnodes in range(1, most + 1):
-            split = replace(problem, domains=(split_by_hand(domain, num_vnodes),))
+            sizes = equal_sizes(domain.memory_pages, num_vnodes)
+            wide_enough = tuple(host for host in hosts if host.num_pnodes >= num_vnodes)
+            split = replace(problem, hosts=wide_enough, domains=(split_domain(domain, sizes),))
             best = solve_by_brute_force(split)
             if best is not None:
                 break
-        solution = solve(problem)
+        answer = find_answer(problem, Limits())
         if best is None:
             # Only unequal sizes can help then, and enumeration does not know them.
-            if solution.result.placement is not None:
-                sizes = solution.result.placement.of("auto").vnode_pages
-                assert sizes.max() - sizes.min() > 512, f"seed {seed}"
+            if answer.placement is not None:
+                given = answer.placement.of("auto").vnode_pages
+                assert given.max() - given.min() > 512, f"seed {seed}"
             continue
         counts[num_vnodes] += 1
-        assert solution.result.placement is not None, f"seed {seed}"
-        placed = solution.result.placement.of("auto")
+        assert answer.placement is not None, f"seed {seed}"
+        placed = answer.placement.of("auto")
         assert placed.num_vnodes == num_vnodes, f"seed {seed}"
         assert placed.home.tolist() == best.placement.of("auto").home.tolist(), f"seed {seed}"
-        levels = {level.name: level.value for level in solution.result.levels}
+        levels = {level.name: level.value for level in answer.levels}
         assert levels["auto_vnodes"] == num_vnodes, f"seed {seed}"
         assert all(levels[name] == value for name, value in best.levels.items()), f"seed {seed}"
     assert counts[2] >= 3

@@ -41,6 +41,9 @@ def wide_problem(seed: int) -> Problem:
     new = [number for number, domain in enumerate(domains) if domain.name not in running]
     if new and rng.random() < 0.14:
         domains = _with_auto_vnodes(domains, rng.choice(new), rng)
+    if running:
+        beside = random.Random(f"{seed} beside what runs")
+        domains = tuple(_widen_running(domain, running, beside) for domain in domains)
     problem = replace(drawn, hosts=hosts, domains=domains, groups=groups)
     return _alone(problem, rng) if seed % 4 == 0 else problem
 
@@ -113,6 +116,18 @@ def _widen(
     if rng.random() < 0.1:
         fields["access"] = _shares(domain.vnode_pages.tolist(), rng)
     return replace(domain, **fields)
+
+
+def _widen_running(domain: Domain, running: set[str], rng: random.Random) -> Domain:
+    """What else there may be where domains run: distances that follow, bounds of a free map."""
+    free = domain.vcpu_to_vnode is None and domain.num_vnodes > 1
+    if domain.name in running and rng.random() < 0.3:
+        return replace(domain, distances=ABSENT, auto_distances=True)
+    if free and domain.vcpu_bounds is None and rng.random() < 0.7:
+        least = [rng.choice((0, 0, 1)) for _ in domain.vnode_pages]
+        bounds = [(low, rng.randint(low, max(low, domain.num_vcpus))) for low in least]
+        return replace(domain, vcpu_bounds=bounds)
+    return domain
 
 
 def _masks(
