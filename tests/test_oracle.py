@@ -265,8 +265,9 @@ def test_vnodes_chosen_by_the_solver_are_the_fewest_that_enumeration_can_place()
         most = max(host.num_pnodes for host in hosts)
         for num_vnodes in range(1, most + 1):
             sizes = equal_sizes(domain.memory_pages, num_vnodes)
-            wide_enough = tuple(host for host in hosts if host.num_pnodes >= num_vnodes)
-            split = replace(problem, hosts=wide_enough, domains=(split_domain(domain, sizes),))
+            narrow = tuple(host.name for host in hosts if host.num_pnodes < num_vnodes)
+            vnodes = replace(split_domain(domain, sizes), forbidden_hosts=narrow)
+            split = replace(problem, domains=(vnodes,))
             best = solve_by_brute_force(split)
             if best is not None:
                 break

@@ -129,13 +129,13 @@ def test_every_feature_meets_every_other_in_the_wide_problems() -> None:
     assert apart == {("tie break pack", "tie break spread")}
 
 
+@pytest.mark.slow
 def test_every_feature_is_in_problems_that_can_be_placed() -> None:
     placed: Counter[str] = Counter()
-    small = list(small_problems(range(0, NUM_WIDE, 6)))
-    for seed, problem in small:
+    for seed, problem in small_problems(range(NUM_WIDE)):
         if enumerated(seed) is not None:
             placed.update(wide_features_of(problem))
-    assert min(placed[name] for name in FEATURES) >= 5
+    assert not {name: placed[name] for name in FEATURES if placed[name] < 15}
 
 
 def assert_engines_agree(seed: int, problem: Problem) -> None:
