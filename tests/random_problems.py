@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -15,17 +16,21 @@ from placer.policy import Policy
 from placer.problem import Group, Problem
 from placer.run import Run, movable_after
 from tests.builders import make_domain, make_host
+from tests.strategies import with_running
 
 POLICIES = tuple(Policy(name=n, tie_break=n) for n in ("none", "spread", "pack"))
 
 
 def draw_problem(seed: int) -> Problem:
-    """Return the problem number ``seed``: 1 or 2 hosts, 1 to 3 domains, any features."""
+    """Return the problem number ``seed``: 1 or 2 hosts, 1 to 3 domains, any features.
+
+    In a fifth of them some domains run already, anywhere, whatever it breaks.
+    """
     rng = np.random.default_rng(seed)
     hosts = tuple(_draw_host(rng, f"h{n}") for n in range(rng.integers(1, 3)))
     groups = _draw_groups(rng)
     domains = tuple(_draw_domain(rng, f"vm{n}", groups, hosts) for n in range(rng.integers(1, 4)))
-    return Problem(
+    problem = Problem(
         hosts=hosts,
         domains=domains,
         groups=groups,
@@ -33,6 +38,7 @@ def draw_problem(seed: int) -> Problem:
         allow_partial=bool(rng.random() < 0.3),
         cost_slack=Fraction(int(rng.integers(0, 3)), 20),
     )
+    return with_running(problem, random.Random(f"{seed} runs"), share=0.2)
 
 
 def draw_rebalance(seed: int, run: Run) -> Problem:

@@ -81,13 +81,13 @@ def tiny_problem(seed: int) -> Problem:
         allow_partial=shape.often(0.35),
         cost_slack=rng.choice((Fraction(0),) * 4 + (Fraction(1, 20), Fraction(1, 3))),
     )
-    return _with_some_running(problem, random.Random(f"{seed} moves"))
+    soft = any(mask is not None for domain in domains for mask in domain.soft_affinity)
+    return with_running(problem, random.Random(f"{seed} moves"), share=0.2 if soft else 0.4)
 
 
-def _with_some_running(problem: Problem, rng: random.Random) -> Problem:
-    """Let some domains run already in a third of the problems, anywhere, whatever it breaks."""
-    soft = any(mask is not None for domain in problem.domains for mask in domain.soft_affinity)
-    if rng.random() >= (0.2 if soft else 0.4):
+def with_running(problem: Problem, rng: random.Random, *, share: float) -> Problem:
+    """Let some domains run already in a share of problems, anywhere, whatever it breaks."""
+    if rng.random() >= share:
         return problem
     current: list[Running] = []
     domains: list[Domain] = []
