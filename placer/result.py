@@ -105,7 +105,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """libxl's own answer to the same question, scored by the checker."""
+    """A rule of thumb's answer to the same question, scored by the checker."""
 
     name: str
     placement: Placement
@@ -128,5 +128,10 @@ class Result:
     unplaced: tuple[Refusal, ...] = ()
     moves: tuple[Move, ...] = ()
     fewest_stops: bool = True
-    baseline: Baseline | None = None
+    baselines: tuple[Baseline, ...] = ()
     interrupted: bool = False
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """Libxl's own answer, where there is one."""
+        return next((one for one in self.baselines if one.name == "libxl"), None)

@@ -305,8 +305,8 @@ def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
     placements: list[tuple[str, Placement]] = []
     if run.result.placement is not None:
         placements.append(("placement", run.result.placement))
-    if run.result.baseline is not None:
-        placements.append(("baseline.placement", run.result.baseline.placement))
+    for number, baseline in enumerate(run.result.baselines):
+        placements.append((f"baselines[{number}].placement", baseline.placement))
     for field, placement in placements:
         for index, placed in enumerate(placement.domains):
             for found, expected in _misfits(run.problem, placed):

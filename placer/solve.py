@@ -13,7 +13,7 @@ from placer.errors import AllocationError, ModelError
 from placer.explain import explain_all, refused_by_count
 from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
-from placer.heuristic import libxl
+from placer.heuristic import first_fit, libxl
 from placer.heuristic.same_pcpus import keep_pcpus
 from placer.moves import order_moves
 from placer.pages.realise import realise
@@ -95,7 +95,7 @@ def solve(
         levels=tuple(answer.levels),
         placement=answer.placement,
         unplaced=unplaced,
-        baseline=_baseline(problem),
+        baselines=_baselines(problem),
         interrupted=interrupted,
     )
     if answer.placement is None:
@@ -165,13 +165,19 @@ def _settle(level: Level, problem: Problem, cost: int) -> Level:
     return replace(level, value=cost, status=status)
 
 
-def _baseline(problem: Problem) -> Baseline:
-    placement = place_beside(problem, libxl.place)
-    return Baseline(name="libxl", placement=placement, score=score(problem, placement))
+def _baselines(problem: Problem) -> tuple[Baseline, ...]:
+    """What libxl's rule and first fit decreasing make of the same problem."""
+    rules = (("libxl", libxl.place), ("first-fit-decreasing", first_fit.place))
+    found = []
+    for name, rule in rules:
+        placement = place_beside(problem, rule)
+        found.append(Baseline(name=name, placement=placement, score=score(problem, placement)))
+    return tuple(found)
 
 
 def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
-    baseline = _baseline(problem)
+    baselines = _baselines(problem)
+    baseline = baselines[0]
     placement, points = baseline.placement, baseline.score
     info = SolverInfo(
         name="libxl", version=version("placer"), seed=options.seed, workers=options.workers
@@ -189,7 +195,7 @@ def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
         placement=placement,
         unplaced=refusals,
         moves=moves,
-        baseline=baseline,
+        baselines=baselines,
     )
     try:
         frames = _take_frames(problem, placement, moves)

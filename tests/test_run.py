@@ -107,8 +107,10 @@ def placed_of(data: Any) -> Any:
         ),
         (
             "result.json",
-            lambda d: d["baseline"]["placement"]["domains"][0].update(vcpu_to_vnode=[0, 0, 0, 2]),
-            "baseline.placement.domains[0]",
+            lambda d: d["baselines"][0]["placement"]["domains"][0].update(
+                vcpu_to_vnode=[0, 0, 0, 2]
+            ),
+            "baselines[0].placement.domains[0]",
         ),
         ("frames.json", lambda d: d["domains"][0].update(domain="other"), "domains"),
         ("frames.json", lambda d: d["domains"][0].update(host="other"), "domains[0].host"),

@@ -38,12 +38,12 @@ def place(problem: Problem) -> Placement:
     memory policies): libxl knows nothing of them. Domains that no host will hold are
     named in ``unplaced``.
     """
-    states = [_HostState.of(host) for host in problem.hosts]
+    states = [HostState.of(host) for host in problem.hosts]
     placed: list[PlacedDomain] = []
     unplaced: list[str] = []
     for domain in problem.domains:
         for state in states:
-            if _may_use(domain, state.host):
+            if may_use(domain, state.host):
                 found = _place_on(state, domain)
                 if found is not None:
                     placed.append(found)
@@ -97,7 +97,7 @@ def count_running_vcpus(host: Host) -> Ints:
 
 
 @dataclass
-class _HostState:
+class HostState:
     """One host as the domains placed so far leave it.
 
     ``free[p]``: free pages, ``free_total`` their sum. ``nr_vcpus[p]``: vcpus that may
@@ -111,7 +111,8 @@ class _HostState:
     vcpus_on_pcpu: Ints
 
     @classmethod
-    def of(cls, host: Host) -> _HostState:
+    def of(cls, host: Host) -> HostState:
+        """Return the state of a host on which nothing of the batch is placed yet."""
         pinned = [pcpu for running in host.running for pcpu in running.dedicated_pcpus]
         return cls(
             host,
@@ -128,18 +129,18 @@ def _subsets(total: int, size: int) -> Ints:
     return np.array(list(combinations(range(total), size)), dtype=np.int64)
 
 
-def _may_use(domain: Domain, host: Host) -> bool:
+def may_use(domain: Domain, host: Host) -> bool:
     """Whether the administrator would run xl there at all."""
     allowed = domain.hosts is None or host.name in domain.hosts
     return allowed and host.name not in domain.forbidden_hosts
 
 
-def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
+def _place_on(state: HostState, domain: Domain) -> PlacedDomain | None:
     """Place ``domain`` and count it in ``state``; None where the host will not do."""
     host = state.host
     if domain.memory_pages + domain.overhead_pages > state.free_total:
         return None
-    hard = _hard_masks(host, domain)
+    hard = hard_masks(host, domain)
     if not hard.any(axis=1).all():
         return None
     sizes = domain.vnode_pages
@@ -155,9 +156,9 @@ def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
     vcpu_to_vnode = domain.vcpu_to_vnode
     if vcpu_to_vnode is None:
         vcpu_to_vnode = np.arange(domain.num_vcpus, dtype=np.int64) % len(sizes)
-    pcpus = _run_vcpus(state, home[vcpu_to_vnode], hard)
+    pcpus = run_vcpus(state, home[vcpu_to_vnode], hard)
     state.free -= pages.sum(axis=0)
-    _charge_overhead(state.free, int(home[0]), domain.overhead_pages)
+    charge_overhead(state.free, int(home[0]), domain.overhead_pages)
     state.free_total = int(state.free.sum())
     for pnode in nodemap:
         state.nr_vcpus[pnode] += hard[:, host.pcpu_pnode == pnode].any(axis=1).sum()
@@ -173,7 +174,7 @@ def _place_on(state: _HostState, domain: Domain) -> PlacedDomain | None:
     )
 
 
-def _hard_masks(host: Host, domain: Domain) -> Masks:
+def hard_masks(host: Host, domain: Domain) -> Masks:
     """Return which pcpus each vcpu may use, shape (N, C)."""
     masks = np.ones((domain.num_vcpus, host.num_pcpus), dtype=np.bool_)
     for affinity in set(domain.hard_affinity):
@@ -185,7 +186,7 @@ def _hard_masks(host: Host, domain: Domain) -> Masks:
     return masks
 
 
-def _is_usable(state: _HostState, domain: Domain) -> bool:
+def _is_usable(state: HostState, domain: Domain) -> bool:
     """Whether the user's map names a pnode with room for every vnode."""
     wanted = domain.vnode_pnode
     if (wanted < 0).any() or (wanted >= len(state.free)).any():
@@ -195,7 +196,7 @@ def _is_usable(state: _HostState, domain: Domain) -> bool:
     return bool((used <= state.free).all())
 
 
-def _nodemap(state: _HostState, domain: Domain) -> list[int]:
+def _nodemap(state: HostState, domain: Domain) -> list[int]:
     """Return the pnodes of the domain, all of them where libxl does not choose.
 
     xl turns automatic placement off for a soft affinity and for a list of hard
@@ -248,7 +249,7 @@ def _pages(free: Ints, nodemap: list[int], vnode_pnode: Ints, sizes: Ints) -> In
     return pages
 
 
-def _run_vcpus(state: _HostState, wanted: Ints, hard: Masks) -> Ints:
+def run_vcpus(state: HostState, wanted: Ints, hard: Masks) -> Ints:
     """Return the position of the pcpu of each vcpu, the least used one of its pnode.
 
     A vcpu runs on its vnode's pnode (its soft affinity) where its hard affinity has
@@ -264,7 +265,7 @@ def _run_vcpus(state: _HostState, wanted: Ints, hard: Masks) -> Ints:
     return chosen
 
 
-def _charge_overhead(free: Ints, home: int, overhead: int) -> None:
+def charge_overhead(free: Ints, home: int, overhead: int) -> None:
     """Take the toolstack's pages from ``home``, what it lacks from the lowest pnode up."""
     for pnode in (home, *range(len(free))):
         taken = min(overhead, int(free[pnode]))

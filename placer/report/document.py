@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from placer.result import Baseline
 from placer.run import Run
 from placer.topology import topology_of, vmemranges
 from placer.units import COST_UNITS, ORDER_NAMES
+
+MOST_VIOLATIONS: Final = 100
+"""How many of a baseline's broken rules are listed; all are counted."""
 
 
 def placement_document(run: Run) -> dict[str, Any]:
@@ -72,6 +75,7 @@ def placement_document(run: Run) -> dict[str, Any]:
         ],
         "fewest_stops": result.fewest_stops,
         "baseline": None if result.baseline is None else _baseline(result.baseline),
+        "baselines": [_baseline(baseline) for baseline in result.baselines],
     }
 
 
@@ -142,7 +146,8 @@ def _baseline(baseline: Baseline) -> dict[str, Any]:
         "placed": baseline.score.placed,
         "cost": baseline.score.cost,
         "mean_access_distance": baseline.score.mean_access_distance,
-        "violations": list(baseline.score.violations),
+        "num_violations": len(baseline.score.violations),
+        "violations": list(baseline.score.violations[:MOST_VIOLATIONS]),
         "domains": [
             {
                 "name": placed.domain,

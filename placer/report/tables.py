@@ -88,7 +88,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "mean_access_distance_slit",
         "num_vcpus_off_home",
     ),
-    "summary": ("metric", "unit", "value", "baseline_value"),
+    "summary": ("metric", "unit", "value", "baseline_value", "first_fit_value"),
     "unplaced": ("domain", "fact", "position", "text"),
     "moves": (
         "step",
@@ -265,24 +265,31 @@ def _num_off_home(placed: PlacedDomain) -> int:
 
 
 def _summary(run: Run, costs: dict[str, int]) -> Iterator[Row]:
-    """Yield each metric of the answer beside libxl's own; the values are whole or floats."""
+    """Yield each metric of the answer beside those of the baselines; whole or floats."""
     result = run.result
-    baseline = result.baseline
     ours = _metrics(run, result.placement, costs)
-    theirs = {}
-    if baseline is not None:
-        theirs = _metrics(run, baseline.placement, _costs(run, baseline.placement))
-    if baseline is not None:
-        theirs["violations"] = ("rules", len(baseline.score.violations))
     ours["violations"] = ("rules", _num_violations(run))
+    theirs = [_baseline_metrics(run, name) for name in ("libxl", "first-fit-decreasing")]
     for metric, (unit, value) in ours.items():
-        yield metric, unit, _text(value), _text(theirs.get(metric, ("", None))[1])
-    known = {} if baseline is None else level_values(run.problem, baseline.placement)
+        beside = (_text(metrics.get(metric)) for metrics, _ in theirs)
+        yield metric, unit, _text(value), *beside
     for level in result.levels:
         unit = LEVEL_UNITS.get(level.name, "")
-        yield f"level_{level.name}_value", unit, _text(level.value), _text(known.get(level.name))
-        yield f"level_{level.name}_bound", unit, _text(level.bound), ""
-        yield f"level_{level.name}_gap", "ratio", _text(level.gap), ""
+        beside = (_text(levels.get(level.name)) for _, levels in theirs)
+        yield f"level_{level.name}_value", unit, _text(level.value), *beside
+        yield f"level_{level.name}_bound", unit, _text(level.bound), "", ""
+        yield f"level_{level.name}_gap", "ratio", _text(level.gap), "", ""
+
+
+def _baseline_metrics(run: Run, name: str) -> tuple[dict[str, float | None], dict[str, int]]:
+    """The metrics and the levels of a baseline; empty where there is none of that name."""
+    found = next((one for one in run.result.baselines if one.name == name), None)
+    if found is None:
+        return {}, {}
+    metrics = _metrics(run, found.placement, _costs(run, found.placement))
+    values: dict[str, float | None] = {metric: value for metric, (_, value) in metrics.items()}
+    values["violations"] = len(found.score.violations)
+    return values, level_values(run.problem, found.placement)
 
 
 LEVEL_UNITS: Final[Mapping[str, str]] = {

@@ -17,7 +17,7 @@ from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
 from placer.report.document import realised_pages
 from placer.report.printable import printable
-from placer.result import Level, Move, Result, Score
+from placer.result import Baseline, Level, Move, Result, Score
 from placer.run import Run
 from placer.topology import topology_of
 from placer.units import PAGES_PER_MIB, format_pages
@@ -95,8 +95,9 @@ def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
             yield from (f"  {violation}" for violation in score.violations)
     if run.problem.current:
         yield from move_lines(run)
-    if result.baseline is not None and result.solver.name != result.baseline.name:
-        yield from _baseline_lines(run, score)
+    for baseline in result.baselines:
+        if result.solver.name != baseline.name:
+            yield from _baseline_lines(baseline, score)
 
 
 def move_lines(run: Run) -> Iterator[str]:
@@ -136,24 +137,27 @@ def _outcome(result: Result) -> str:
     return words[result.status] + (", interrupted" if result.interrupted else "")
 
 
-def _baseline_lines(run: Run, score: Score | None) -> Iterator[str]:
-    baseline = run.result.baseline
-    if baseline is None:
-        return
+def _baseline_lines(baseline: Baseline, score: Score | None) -> Iterator[str]:
+    """A baseline's figures beside ours; of libxl's broken rules the first few."""
     theirs = baseline.score
-    text = f"{baseline.name}'s own rule: {theirs.placed} placed"
+    is_libxl = baseline.name == "libxl"
+    text = "libxl's own rule" if is_libxl else baseline.name.replace("-", " ")
+    text += f": {theirs.placed} placed"
     if theirs.placed:
         text += f", mean access distance {_figure(theirs.mean_access_distance)}"
     if score is not None and theirs.placed == score.placed and theirs.cost and score.cost:
         change = 100 * (score.cost - theirs.cost) / theirs.cost
         text += f" (this answer: {change:+.1f} %)" if change else " (this answer: the same)"
+    if theirs.violations and not is_libxl:
+        yield f"{text}, breaks {_count(theirs.violations, 'rule')}"
+        return
     yield text + ("" if theirs.violations else ", breaks no rule")
     if theirs.violations:
         yield f"  breaks {_count(theirs.violations, 'rule')}:"
         shown = theirs.violations[:_MAX_VIOLATIONS]
         yield from (f"  {violation}" for violation in shown)
         if len(shown) < len(theirs.violations):
-            yield f"  and {len(theirs.violations) - len(shown)} more, all in placement.json"
+            yield f"  and {len(theirs.violations) - len(shown)} more"
 
 
 def _count(items: tuple[object, ...], noun: str) -> str:

@@ -125,6 +125,7 @@ def test_the_summary_compares_with_libxl() -> None:
         "unit": "SLIT",
         "value": "14.0",
         "baseline_value": "14.0",
+        "first_fit_value": "14.0",
     }
     assert summary["level_cost_value"]["value"] == "35840000"
     assert summary["level_cost_gap"]["value"] == "0.0"
