@@ -15,7 +15,7 @@ import numpy as np
 
 from placer.arrays import Ints
 
-_FUNCTIONS = range(1, 6)
+_FUNCTIONS = range(1, 17)
 """Which k there are: the first sees items above a half, the next those above a third."""
 
 _MOST_GROUPS = 4
@@ -69,20 +69,14 @@ def _components(near: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> list[l
     return groups
 
 
-def coarsen(
-    groups: list[list[int]],
-    use: Ints,
-    capacity: Ints,
-    vnodes: list[tuple[Ints, Ints]],
-    shape: Ints,
-    cost: Ints,
-) -> Coarse:
+def coarsen(groups: list[list[int]], use: Ints, capacity: Ints, shape: Ints, cost: Ints) -> Coarse:
     """Return the patterns up to what they take of each group of pnodes.
 
-    ``use[k, r, p]`` and ``capacity[r, p]`` by resource and pnode; for each vnode number
-    ``vnodes`` has what it takes, shape (K, R), and its home, shape (K,), -1 for patterns
-    of domains with fewer vnodes.
+    ``use[k, r, p]`` and ``capacity[r, p]`` by resource and pnode. What a pattern takes of a
+    pnode is one item to the dual feasible functions, however many vnodes it is.
     """
+    kept = _up_to_order(groups, use, shape, cost)
+    use, shape, cost = use[kept], shape[kept], cost[kept]
     rows: list[Ints] = []
     limits: list[int] = []
     for resource in range(use.shape[1]):
@@ -93,19 +87,31 @@ def coarsen(
         if not largest:
             continue
         for k in _FUNCTIONS:
+            seen = _dual_feasible(use[:, resource], largest, k)
             for group in groups:
-                row = np.zeros(len(use), dtype=np.int64)
-                for taken, home in vnodes:
-                    here = np.isin(home, group)
-                    row[here] += _dual_feasible(taken[here, resource], largest, k)
-                rows.append(row)
+                rows.append(seen[:, group].sum(axis=1))
                 limits.append(len(group) * k * (k + 1) * largest)
     coarse = np.stack(rows, axis=1)
+    first = _cheapest_of_each(np.concatenate([shape[:, None], coarse], axis=1), cost)
+    return Coarse(among=kept[first], use=coarse[first], capacity=np.array(limits, dtype=np.int64))
+
+
+def _up_to_order(groups: list[list[int]], use: Ints, shape: Ints, cost: Ints) -> Ints:
+    """The cheapest of the patterns that differ in the order of the pnodes of a group alone."""
+    load = np.zeros((use.shape[0], use.shape[2]), dtype=np.int64)
+    for resource in range(use.shape[1]):
+        values, number = np.unique(use[:, resource], return_inverse=True)
+        joint = load * len(values) + number.reshape(load.shape)
+        load = np.unique(joint, return_inverse=True)[1].reshape(load.shape)
+    ordered = [np.sort(load[:, group], axis=1) for group in groups]
+    return _cheapest_of_each(np.concatenate([shape[:, None], *ordered], axis=1), cost)
+
+
+def _cheapest_of_each(key: Ints, cost: Ints) -> Ints:
+    """The positions of the cheapest of equal rows, the first of equals, in ascending order."""
     order = np.argsort(cost, kind="stable")
-    key = np.concatenate([shape[:, None], coarse], axis=1)[order]
-    _, first = np.unique(key, axis=0, return_index=True)
-    among = np.sort(order[first])
-    return Coarse(among=among, use=coarse[among], capacity=np.array(limits, dtype=np.int64))
+    _, first = np.unique(key[order], axis=0, return_index=True)
+    return np.sort(order[first])
 
 
 def _dual_feasible(taken: Ints, capacity: int, k: int) -> Ints:

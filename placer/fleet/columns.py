@@ -32,6 +32,12 @@ _FINE = 4096
 _FIRST_PENALTY = 1.1
 """What leaving out a domain costs at first, as a multiple of its least cost."""
 
+_MOST_PENALTY = 100.0
+"""As a multiple of the largest least cost: what is left out at this price has no room."""
+
+_FRUITLESS = 3
+"""After so many proofs in a row that bring nothing column generation ends."""
+
 _RAISE = 1.5
 """By how much that price is raised where the relaxation leaves some out."""
 
@@ -101,6 +107,7 @@ class Generator:
         self.costless = costless
         self.seed = seed
         self.raises = penalties is None
+        self.most_penalty = _MOST_PENALTY * float(fleet.least_cost.max(initial=1))
         self.penalties: Floats = np.asarray(
             _FIRST_PENALTY * fleet.least_cost if penalties is None else penalties
         )
@@ -126,7 +133,7 @@ class Generator:
         tell: Callable[[], None] | None = None,
     ) -> ColumnPool:
         """Add columns until the bound meets the relaxation or time is over."""
-        stalled = False
+        stalled, fruitless = False, 0
         work = _FIRST_WORK
         while time.monotonic() < deadline:
             self.pool.relaxed_value, duals = self.master.solve()
@@ -143,8 +150,11 @@ class Generator:
             if not added and self._is_worth_proving():
                 self._price_exactly(duals, duals.cover, _FINE_WORK, deadline, fine=True)
             if added or self._raise_penalties():
-                stalled = False
+                stalled, fruitless = False, 0
                 continue
+            fruitless += stalled
+            if fruitless == _FRUITLESS:
+                break
             if stalled and not proven:
                 work *= 2
             stalled = True
@@ -160,7 +170,10 @@ class Generator:
         lacking = self.master.lack > _NONE
         if not self.raises or not lacking.any():
             return False
-        self.penalties = np.where(lacking, self.penalties * _RAISE, self.penalties)
+        raised = np.minimum(self.penalties * _RAISE, self.most_penalty)
+        if not (raised > self.penalties)[lacking].any():
+            return False
+        self.penalties = np.where(lacking, raised, self.penalties)
         self.master.change_penalties(self.penalties)
         return True
 

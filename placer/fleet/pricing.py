@@ -11,8 +11,7 @@ import numpy.typing as npt
 from placer.arrays import Ints
 from placer.cpsat.master import Column
 from placer.cpsat.packing import PackSite, most_counts, pack, relax_packing
-from placer.fleet.coarse import Coarse, coarsen, group_pnodes
-from placer.fleet.patterns import Patterns, scaled_demand
+from placer.fleet.coarse import coarsen, group_pnodes
 from placer.fleet.plan import Fleet, column_of
 from placer.fleet.shapes import HostType
 
@@ -85,7 +84,14 @@ class Pricer:
         self.most_relaxed = np.minimum(
             most_counts(self.use, self.capacity), fleet.counts[self.shape]
         )
-        self.coarse = self._coarsen(parts, use // by_pnode, capacity // by_pnode, units)
+        whole = (use // by_pnode).reshape(len(use), *host_type.capacity.shape)
+        self.coarse = coarsen(
+            group_pnodes(host_type.distances),
+            whole,
+            (capacity // by_pnode).reshape(host_type.capacity.shape),
+            self.shape,
+            self.cost,
+        )
         self.missing_cost = {
             c: found.missing_cost for c, found in parts if found.missing_cost is not None
         }
@@ -181,31 +187,6 @@ class Pricer:
         shape = self.shape[order]
         first = np.searchsorted(shape, shape)
         return np.sort(order[np.arange(len(order)) - first < number])
-
-    def _coarsen(
-        self, parts: list[tuple[int, Patterns]], use: Ints, capacity: Ints, units: Ints
-    ) -> Coarse:
-        """The patterns by groups of pnodes, vnode by vnode."""
-        num_resources, num_pnodes = self.host_type.capacity.shape
-        most = max((found.homes.shape[1] for _, found in parts), default=0)
-        vnodes: list[tuple[Ints, Ints]] = []
-        for vnode in range(most):
-            taken, home = [], []
-            for number, found in parts:
-                demand = scaled_demand(self.fleet.classes[number], self.host_type)
-                has = vnode < found.homes.shape[1]
-                takes = demand[:, vnode] // units if has else np.zeros_like(units)
-                taken.append(np.repeat(takes[None], found.count, axis=0))
-                home.append(found.homes[:, vnode] if has else np.full(found.count, -1))
-            vnodes.append((np.concatenate(taken), np.concatenate(home)))
-        return coarsen(
-            group_pnodes(self.host_type.distances),
-            use.reshape(len(use), num_resources, num_pnodes),
-            capacity.reshape(num_resources, num_pnodes),
-            vnodes,
-            self.shape,
-            self.cost,
-        )
 
     def solve(
         self,
