@@ -137,7 +137,7 @@ def test_a_domain_that_vanished_is_found(tmp_path: Path) -> None:
     write_run(tmp_path / "run", sample_runs.partial(), log={})
     edit(tmp_path / "run", "result.json", lambda d: d.update(unplaced=[]))
     assert "large: neither placed nor listed as unplaced" in verify(tmp_path / "run").faults
-    refusal = {"domain": "small", "reason": "", "certificate": ""}
+    refusal: dict[str, object] = {"domain": "small", "reason": "", "certificate": ""}
     refusal |= {"binding": [], "short_by": [], "nearest": []}
     edit(tmp_path / "run", "result.json", lambda d: d.update(unplaced=[refusal]))
     assert "small: placed, and listed as unplaced" in verify(tmp_path / "run").faults
