@@ -72,7 +72,7 @@ def test_what_counting_refuses_the_solver_refuses_too(part: int) -> None:
     refused = 0
     for seed in range(50 * part, 50 * part + 50):
         problem = draw_problem(seed)
-        alone = replace(problem, domains=problem.domains[:1], allow_partial=False)
+        alone = replace(problem.with_only(problem.domains[:1]), allow_partial=False)
         if explain_by_count(alone, alone.domains[0]) is not None:
             refused += 1
             assert search(alone, Limits()).status == "infeasible", f"seed {seed}"
