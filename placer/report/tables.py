@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from placer.cost import (
 )
 from placer.placement import PlacedDomain, Placement
 from placer.report.document import frames_or_none, mean_distance, realised_pages
+from placer.report.loads import loads_of
 from placer.run import Run
 from placer.topology import topology_of
 from placer.units import ORDER_NAMES
@@ -52,8 +54,11 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "free_after_pages",
         "overhead_pages",
         "num_pcpus",
+        "num_cores",
         "num_running_vcpus",
         "num_placed_vcpus",
+        "vcpus_per_core",
+        "vcpus_per_thread",
     ),
     "distances": (
         "domain",
@@ -171,19 +176,13 @@ def _vcpus(run: Run) -> Iterator[Row]:
 
 
 def _pnodes(run: Run) -> Iterator[Row]:
-    for host in run.problem.hosts:
+    for load in loads_of(run):
+        host = load.host
         placed_pages = np.zeros(host.num_pnodes, dtype=np.int64)
         overhead = placed_pages.copy()
-        vcpus = placed_pages.copy()
         for placed in run.placed_on.get(host.name, []):
             placed_pages += realised_pages(run, placed).sum(axis=0)
             overhead[placed.home[0]] += run.domain(placed.domain).overhead_pages
-            vcpus += np.bincount(placed.vcpu_to_pnode, minlength=host.num_pnodes)
-        running = sum((domain.vcpus_on for domain in host.running), np.zeros_like(vcpus))
-        for pcpu in (pcpu for domain in host.running for pcpu in domain.dedicated_pcpus):
-            running = running + np.bincount(
-                host.pcpu_pnode[host.pcpu_ids == pcpu], minlength=host.num_pnodes
-            )
         for pnode in range(host.num_pnodes):
             yield (
                 host.name,
@@ -194,10 +193,17 @@ def _pnodes(run: Run) -> Iterator[Row]:
                 int(placed_pages[pnode]),
                 int(host.free_pages[pnode] - placed_pages[pnode]),
                 int(overhead[pnode]),
-                int((host.pcpu_pnode == pnode).sum()),
-                int(running[pnode]),
-                int(vcpus[pnode]),
+                int(load.pcpus[pnode]),
+                int(load.cores[pnode]),
+                int(load.running[pnode]),
+                int(load.placed[pnode]),
+                _float(load.per_core(pnode)),
+                _float(load.per_thread(pnode)),
             )
+
+
+def _float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _distances(run: Run) -> Iterator[Row]:

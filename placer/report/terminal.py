@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from io import StringIO
 from typing import Final, TextIO
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +18,7 @@ from placer.cost import mean_access_distance
 from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
 from placer.report.document import realised_pages
+from placer.report.loads import loads_of
 from placer.report.printable import printable
 from placer.result import Baseline, Level, Move, Result, Score
 from placer.run import Run
@@ -93,11 +96,38 @@ def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
         if score.violations:
             yield f"this answer breaks {_count(score.violations, 'rule')}:"
             yield from (f"  {violation}" for violation in score.violations)
+    yield from thread_lines(run)
     if run.problem.current:
         yield from move_lines(run)
     for baseline in result.baselines:
         if result.solver.name != baseline.name:
             yield from _baseline_lines(baseline, score)
+
+
+def thread_lines(run: Run) -> Iterator[str]:
+    """Yield how full the fullest cores of this run's pnodes are, where that is worth a line.
+
+    It is where some core carries more than one vcpu, and where the host counts or prices
+    cores. On a pnode with sibling threads that says how many vcpus share a core.
+    """
+    fullest: tuple[Fraction, Fraction, str] | None = None
+    num_packed = 0
+    for load in loads_of(run):
+        for pnode in np.flatnonzero(load.placed).tolist():
+            core, thread = load.per_core(pnode), load.per_thread(pnode)
+            if core is None or thread is None or (core <= 1 and load.host.smt == "threads"):
+                continue
+            num_packed += core > 1
+            if fullest is None or (core, thread) > fullest[:2]:
+                fullest = core, thread, f"pnode {pnode} of {load.host.name}"
+    if fullest is None:
+        return
+    core, thread, where = fullest
+    text = f"most vcpus per core: {_figure(float(core))} on {where}"
+    text += f" ({_figure(float(thread))} per thread)"
+    if num_packed:
+        text += f"; more than 1 on {num_packed} pnode" + ("" if num_packed == 1 else "s")
+    yield text
 
 
 def move_lines(run: Run) -> Iterator[str]:

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from placer.host import RunningDomain
 from placer.report.folder import run_files
 from placer.report.tables import COLUMNS, LEVEL_UNITS, format_csv, tables
 from placer.run import CSV_NAMES, Run
 from tests import sample_runs
+from tests.builders import make_domain, make_host, make_problem
 
 RUNS = [
     sample_runs.rcbig,
@@ -108,6 +110,23 @@ def test_the_second_guest_leaves_free_what_the_dump_of_the_posting_shows() -> No
     assert [row["free_after_pages"] for row in pnodes] == ["131471", "341610"]
     assert [row["placed_pages"] for row in pnodes] == ["524288", "524288"]
     assert [row["overhead_pages"] for row in pnodes] == ["0", "256"]
+
+
+def test_each_pnode_says_how_many_vcpus_share_its_cores_and_threads() -> None:
+    running = RunningDomain(name="old", pages=[0, 0], vcpus_on=[0, 1])
+    host = make_host([4096, 4096], cpus=6, threads=2, running=(running,))
+    domain = make_domain([1024], 4, vnode_pnode=[0])
+    pnodes = rows(sample_runs.solved(make_problem(host, domain)), "pnodes")
+    assert [(row["num_pcpus"], row["num_cores"]) for row in pnodes] == [("6", "3")] * 2
+    assert [float(row["vcpus_per_core"]) for row in pnodes] == [4 / 3, 1 / 3]
+    assert [float(row["vcpus_per_thread"]) for row in pnodes] == [4 / 6, 1 / 6]
+
+
+def test_a_pnode_without_pcpus_has_no_vcpus_per_core() -> None:
+    host = make_host([8192, 8192], cpus=[1, 0])
+    run = sample_runs.solved(make_problem(host, make_domain([4096], 1)))
+    ratios = [(row["vcpus_per_core"], row["vcpus_per_thread"]) for row in rows(run, "pnodes")]
+    assert ratios == [("1.0", "1.0"), ("", "")]
 
 
 def test_vcpus_name_their_pcpus_and_the_distance_home() -> None:

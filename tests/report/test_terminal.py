@@ -3,10 +3,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from placer.check import score
+from placer.host import RunningDomain
 from placer.report import terminal
 from placer.report.terminal import WIDTH, show_run, summary_lines
 from placer.result import Score
@@ -114,6 +116,31 @@ def test_the_summary_says_how_good_the_answer_is_and_what_libxl_would_do() -> No
         "first fit decreasing: 1 placed, mean access distance 14.0 (this answer: the same), "
         "breaks no rule"
     )
+
+
+def run_on(num_vcpus: int, **fields: Any) -> Run:
+    """A run of one domain on a host of one pnode with two cores of two threads."""
+    host = make_host([4096], cpus=4, threads=2, **fields)
+    return sample_runs.solved(make_problem(host, make_domain([1024], num_vcpus)))
+
+
+def test_vcpus_that_share_cores_are_worth_a_line() -> None:
+    text = "most vcpus per core: 1.5 on pnode 0 of host (0.75 per thread); more than 1 on 1 pnode"
+    assert text in lines(run_on(3)).splitlines()
+    assert "per core" not in lines(run_on(2))
+
+
+@pytest.mark.parametrize("smt", [{"smt": "cores"}, {"smt": "penalty", "smt_penalty": 2}])
+def test_a_host_that_counts_or_prices_cores_says_how_full_they_are(smt: dict[str, Any]) -> None:
+    text = "most vcpus per core: 0.5 on pnode 0 of host (0.25 per thread)"
+    assert text in lines(run_on(1, **smt)).splitlines()
+
+
+def test_only_pnodes_that_got_vcpus_are_named_for_their_cores() -> None:
+    running = RunningDomain(name="old", pages=[0, 0], vcpus_on=[4, 0])
+    host = make_host([1024, 4096], cpus=4, threads=2, running=(running,))
+    run = sample_runs.solved(make_problem(host, make_domain([2048], 2)))
+    assert "per core" not in lines(run)
 
 
 def test_a_better_answer_than_libxls_says_by_how_much() -> None:
