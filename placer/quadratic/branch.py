@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +23,9 @@ _FIRST_CHUNK: Final = 32
 
 _CHUNK: Final = 512
 
+_CHUNK_CELLS: Final = 1 << 20
+"""A chunk's children have about so many (i, k, p) at most, so that caches hold them."""
+
 _MOST_CELLS: Final = 1 << 22
 """Larger tables of (i, k, p, q) than this are not built: the core is left to others."""
 
@@ -33,7 +38,8 @@ class BranchAnswer:
     costs less than ``bound``. ``units[i, p]`` are the vcpus of i that run at p, where terms say
     more of them than the core does. Where ``proven``, ``locations`` is the
     lexicographically first of the assignments of least cost, or None is possible.
-    ``nodes`` counts the partial assignments looked at.
+    ``nodes`` counts the partial assignments looked at; ``interrupted`` says that Ctrl-C ended
+    the search.
     """
 
     locations: Ints | None
@@ -42,6 +48,7 @@ class BranchAnswer:
     proven: bool
     units: Ints | None = None
     nodes: int = 0
+    interrupted: bool = False
 
 
 def solve_core(
@@ -50,14 +57,15 @@ def solve_core(
     max_nodes: int = MAX_NODES,
     upper: int | None = None,
     terms: VcpuTerms | None = None,
+    deadline: float = math.inf,
 ) -> BranchAnswer:
     """Return the best assignment of ``core``, the lexicographically first of several.
 
     First the least cost is found, heaviest facilities first; then, with that as a limit,
     the first assignment that reaches it. Assignments that cost more than ``upper`` are
     not looked for: with ``proven`` and no locations there is none up to there. The search
-    ends without proof after ``max_nodes`` partial assignments. Raises ValueError where costs
-    do not fit 64 bits.
+    ends without proof after ``max_nodes`` partial assignments, at ``deadline`` (of
+    ``time.monotonic``) and by Ctrl-C. Raises ValueError where costs do not fit 64 bits.
     """
     nothing = BranchAnswer(
         locations=None, cost=None, bound=0 if upper is None else upper + 1, proven=True
@@ -66,20 +74,27 @@ def solve_core(
         return nothing
     if (core.num_facilities * core.num_locations) ** 2 > _MOST_CELLS:
         return BranchAnswer(locations=None, cost=None, bound=0, proven=False)
-    search = _Search(Tables(core, _heaviest_first(core), terms), max_nodes)
+    search = _Search(Tables(core, _heaviest_first(core), terms), max_nodes, deadline)
     found, bound = search.find_best(upper)
     if found is None:
         if bound is None:
             return nothing
         return BranchAnswer(
-            locations=None, cost=None, bound=bound, proven=False, nodes=search.nodes
+            locations=None,
+            cost=None,
+            bound=bound,
+            proven=False,
+            nodes=search.nodes,
+            interrupted=search.interrupted,
         )
     cost = int(found.bound[0])
     if bound is not None and bound < cost:
         return search.answer(found, bound, proven=False)
-    in_order = _Search(Tables(core, range(core.num_facilities), terms), max_nodes, search.nodes)
+    ordered = Tables(core, range(core.num_facilities), terms)
+    in_order = _Search(ordered, max_nodes, deadline, search.nodes)
     first = in_order.find_first(cost)
     if first is None:
+        search.nodes, search.interrupted = in_order.nodes, in_order.interrupted
         return search.answer(found, cost, proven=False)
     return in_order.answer(first, cost, proven=True)
 
@@ -101,30 +116,52 @@ def _heaviest_first(core: QuadraticCore) -> list[int]:
 
 
 class _Search:
-    """One depth-first search; ``nodes`` counts on from those of a search before."""
+    """One depth-first search; ``nodes`` counts on from those of a search before.
 
-    def __init__(self, tables: Tables, max_nodes: int, nodes: int = 0) -> None:
+    ``interrupted`` becomes true where Ctrl-C ends it; it keeps what it has found.
+    """
+
+    def __init__(self, tables: Tables, max_nodes: int, deadline: float, nodes: int = 0) -> None:
         self.tables = tables
         self.max_nodes = max_nodes
+        self.deadline = deadline
         self.nodes = nodes
+        self.interrupted = False
+        cells = (tables.num_facilities * tables.num_locations) ** 2
+        self.chunk = max(1, min(_CHUNK, _CHUNK_CELLS // max(1, cells)))
+        self.best: Batch | None = None
+
+    def _is_over(self) -> bool:
+        return self.nodes >= self.max_nodes or time.monotonic() >= self.deadline
 
     def find_best(self, upper: int | None) -> tuple[Batch | None, int | None]:
         """Return one assignment of least cost, and a bound where the search was cut short.
 
         None and None mean that there is no assignment of a cost up to ``upper``.
         """
-        tables, best, limit = self.tables, None, upper
-        stack = [set_bounds(tables, tables.root(), limit)]
+        root = set_bounds(self.tables, self.tables.root(), upper)
+        stack = [root]
+        try:
+            self._descend(stack, upper)
+        except KeyboardInterrupt:  # what was being looked at is lost: the root's bound holds
+            self.interrupted, stack = True, [root]
+        if not stack or not len(stack[0]):
+            return self.best, None
+        return self.best, min(int(batch.bound.min()) for batch in stack)
+
+    def _descend(self, stack: list[Batch], limit: int | None) -> None:
+        """Search the assignments on ``stack``, of at most ``limit``, and leave what is not done."""
+        tables = self.tables
         while stack:
             batch = stack.pop()
             if limit is not None:
                 batch = batch.select(batch.bound <= limit)
             if not len(batch):
                 continue
-            if self.nodes >= self.max_nodes:
+            if self._is_over():
                 stack.append(batch)
-                break
-            size = _FIRST_CHUNK if best is None else _CHUNK
+                return
+            size = min(self.chunk, _FIRST_CHUNK) if self.best is None else self.chunk
             if len(batch) > size:
                 stack.append(batch.select(slice(size, None)))
                 batch = batch.select(slice(0, size))
@@ -142,21 +179,27 @@ class _Search:
                     break
                 cost = exact_cost(tables, children, row)
                 if cost < tables.cannot and (limit is None or cost <= limit):
-                    best = children.select(slice(row, row + 1))
-                    best.bound[0], limit = cost, cost - 1
-        if not stack:
-            return best, None
-        return best, min(int(batch.bound.min()) for batch in stack)
+                    found = children.select(slice(row, row + 1))
+                    found.bound[0] = cost
+                    self.best, limit = found, cost - 1
 
     def find_first(self, cost: int) -> Batch | None:
         """Return the lexicographically first assignment of at most ``cost``, None if cut short."""
+        try:
+            return self._walk_in_order(cost)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return None
+
+    def _walk_in_order(self, cost: int) -> Batch | None:
         tables = self.tables
+        size = min(self.chunk, _FIRST_CHUNK)
         stack = [tables.root()]
-        while stack and self.nodes < self.max_nodes:
+        while stack and not self._is_over():
             batch = stack.pop()
-            if len(batch) > _FIRST_CHUNK:
-                stack.append(batch.select(slice(_FIRST_CHUNK, None)))
-                batch = batch.select(slice(0, _FIRST_CHUNK))
+            if len(batch) > size:
+                stack.append(batch.select(slice(size, None)))
+                batch = batch.select(slice(0, size))
             children = tables.expand(batch)
             self.nodes += len(children)
             children = set_bounds(tables, children, cost)
@@ -187,4 +230,5 @@ class _Search:
             proven=proven,
             units=units,
             nodes=self.nodes,
+            interrupted=self.interrupted,
         )

@@ -49,6 +49,38 @@ def set_bounds(tables: Tables, batch: Batch, limit: int | None) -> Batch:
     return batch
 
 
+def whole(tables: Tables, locations: Ints) -> Batch:
+    """Return the batch of one whole assignment, ``locations[k]`` for the k-th facility placed.
+
+    Its bound is its cost, units dealt; where they may leave home, the least it may be. Rules
+    of who may be where are taken to be kept.
+    """
+    core, at = tables.core, np.asarray(locations, dtype=np.int64)
+    rows = np.arange(len(at))
+    places = tables.num_locations
+    load = np.stack([np.bincount(at, weights=need, minlength=places) for need in tables.demand])
+    load = load.astype(np.int64)
+    fixed = int(tables.alone[rows, at].sum())
+    fixed += int((tables.row_flow * tables.distance[np.ix_(at, at)]).sum())
+    terms = tables.terms
+    unit = np.zeros((0, places), dtype=np.int64)
+    if terms is not None:
+        fixed += terms.price * int(np.maximum(load[terms.resource] - terms.room, 0).sum())
+        if terms.num_spare or terms.spill:
+            unit = tables.unit_linear + tables.unit_flow @ tables.distance[:, at].T
+    batch = Batch(
+        at=at[None],
+        fixed=np.array([fixed]),
+        free=(core.capacity - load)[None],
+        touched=np.isin(np.arange(places), at)[None],
+        known=np.zeros((1, 0, places), dtype=np.int64),
+        unit=unit[None],
+        bound=np.zeros(1, dtype=np.int64),
+    )
+    batch.bound = batch.fixed + _settle(tables, batch)
+    return batch
+
+
 def exact_cost(tables: Tables, batch: Batch, row: int) -> int:
     """Return the cost of one whole assignment; ``cannot`` where its units find no room."""
     terms = tables.terms

@@ -34,12 +34,13 @@ _ELITE = 6
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TabuAnswer:
-    """A feasible assignment, its cost, and when it was found."""
+    """A feasible assignment, its cost, when it was found, and whether Ctrl-C ended the search."""
 
     locations: Ints
     cost: int
     seconds: float
     iterations: int
+    interrupted: bool = False
 
 
 def improve(
@@ -55,30 +56,29 @@ def improve(
 
     The search ends after ``seconds`` or ``iterations`` (moves), whichever comes first, or at
     a cost of ``target``; one of the three must be given. Equal seeds and iterations give
-    equal answers. ``start`` is an assignment to begin with.
+    equal answers. ``start`` is an assignment to begin with. Ctrl-C ends the search with the
+    best so far; where there is none KeyboardInterrupt goes on.
     """
     if seconds is None and iterations is None and target is None:
         raise ValueError("expected seconds, iterations or a target, found none")
     if core.num_facilities == 0 or not core.allowed.any(axis=1).all():
         return None
     search = _Search(core, np.random.default_rng(seed), start)
-    began = time.monotonic()
-    moves = 0
-    while iterations is None or moves < iterations:
-        if seconds is not None and moves % 64 == 0 and time.monotonic() - began >= seconds:
-            break
-        if search.step(moves):
-            search.found_after = time.monotonic() - began
-            if target is not None and search.best_cost <= target:
-                break
-        moves += 1
+    interrupted = False
+    try:
+        search.run(seconds, iterations, target)
+    except KeyboardInterrupt:
+        if search.best is None:
+            raise
+        interrupted = True
     if search.best is None:
         return None
     return TabuAnswer(
         locations=search.best,
-        cost=search.best_cost,
+        cost=core.cost(search.best),
         seconds=search.found_after,
         iterations=search.found_at,
+        interrupted=interrupted,
     )
 
 
@@ -198,6 +198,19 @@ class _Search:
         return True
 
     # -- moving --------------------------------------------------------------------------
+
+    def run(self, seconds: float | None, iterations: int | None, target: int | None) -> None:
+        """Move until one of the limits is reached."""
+        began = time.monotonic()
+        moves = 0
+        while iterations is None or moves < iterations:
+            if seconds is not None and moves % 64 == 0 and time.monotonic() - began >= seconds:
+                break
+            if self.step(moves):
+                self.found_after = time.monotonic() - began
+                if target is not None and self.best_cost <= target:
+                    break
+            moves += 1
 
     def step(self, moves: int) -> bool:
         """Make one move; return whether a better feasible assignment was found."""
