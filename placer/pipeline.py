@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +12,7 @@ from placer.check import check_placement
 from placer.moves import standing
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.quadratic.one_domain import solve_one
+from placer.quadratic.one_domain import OneDomain, solve_one
 
 MOST_VNODES: Final = 64
 """Up to so many vnodes one encoding is proven to the last level (MODEL level 5)."""
@@ -27,19 +28,24 @@ _PATTERN_SHARE: Final = 0.2
 def find_answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
     """Place the domains of ``problem``, by whatever engine answers such a question best.
 
-    One plain domain is a quadratic core; up to 64 vnodes are one encoding, proven level by
-    level; more are a fleet. The answer has a valid bound for each level, whichever it was.
+    One plain domain is a quadratic core; where that is too large to be searched through, the
+    encoding goes on from its best placement and bound. Up to 64 vnodes are one encoding,
+    proven level by level; more are a fleet. The answer has a valid bound for each level,
+    whichever it was.
     """
-    one = solve_one(problem, limits)
+    started = time.monotonic()
+    one = solve_one(problem, limits, progress=progress)
     if one.answer is not None:
         return one.answer
     if one.start is None and is_large(problem):
         from placer.fleet.many import place_many
 
         return place_many(problem, limits, progress)
+    if one.start is not None:
+        return _go_on(problem, limits, progress, one, started)
     from placer.cpsat.search import search
 
-    start = one.start or _standing_start(problem)
+    start = _standing_start(problem)
     known: dict[str, int] = {}
     if start is None and len(problem.domains) >= _FEW:
         by_patterns = _place_by_patterns(problem, limits)
@@ -51,6 +57,23 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
         return _split_unequally(problem, limits, progress, answer)
     return answer
+
+
+def _go_on(
+    problem: Problem, limits: Limits, progress: Progress | None, one: OneDomain, started: float
+) -> Answer:
+    """The encoding's answer for one domain of which a placement is known, in the time left."""
+    from placer.cpsat.search import search
+    from placer.cpsat.timebox import TimeBox
+
+    work = None
+    if limits.time_limit is not None and limits.workers == 1:
+        # Equal runs have equally much left, though the clock never says the same.
+        work = max(limits.time_limit - one.work, 0.0)
+    box = TimeBox(limits, progress, work=work, started=started)
+    if one.best is not None and box.is_over():
+        return one.best
+    return search(problem, limits, start=one.start, box=box, known=one.known)
 
 
 def _place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:

@@ -23,7 +23,7 @@ from placer.domain import Domain
 from placer.errors import InputError
 from placer.host import Host
 from placer.problem import Problem
-from placer.quadratic.one_domain import place_one
+from placer.quadratic.one_domain import MAX_NODES, solve_one
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _PAIR_WORK: Final = 2.0
@@ -135,7 +135,11 @@ def _least_cost(
         )
     except InputError:  # a pnode or pcpu is named that the host has not
         return None
-    answer = None if v.spill else place_one(alone, limits)
+    left = box.seconds_left()
+    within = replace(limits, time_limit=None if left is None else max(left, 0.0))
+    answer = None if v.spill else solve_one(alone, within, max_nodes=MAX_NODES).answer
+    if answer is not None and answer.interrupted:
+        raise KeyboardInterrupt
     if answer is not None and answer.status == "infeasible":
         return None
     if answer is not None and answer.status == "optimal":

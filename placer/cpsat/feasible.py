@@ -67,7 +67,7 @@ class Questions:
             answer = self._place(problem, box)
         if answer.status == "infeasible" and any(d.auto_vnodes for d in problem.domains):
             answer = self._place_unequally(problem, box)
-        if self.box.stopped():
+        if self.box.stopped() or answer.interrupted:
             raise KeyboardInterrupt
         return answer
 

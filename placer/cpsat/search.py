@@ -228,6 +228,8 @@ class _Search:
             self.v.model.minimize(expression)
         else:
             self.v.model.maximize(expression)
+        if name == "cost" and self.offer:
+            self._complete_hint(expression)
         status, solver, seen = self._solve(name, expression, work=_FIRST_WORK if joint else None)
         solved = status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
         if joint and not solved and not self.box.is_over():
@@ -362,8 +364,23 @@ class _Search:
         if spill != self.spill:
             self.spill, self.encoding = spill, None
 
+    def _complete_hint(self, cost: Expr) -> None:
+        """Hint what follows from the decisions of the start too, where they keep the rules.
+
+        Decisions alone are often lost on the way through a large encoding.
+        """
+        status, solver, _ = self._solve("cost", cost, work=_FIRST_WORK, fix_hints=True)
+        if status in SOLVED:
+            self.hint = dict(enumerate(solver.response_proto.solution))
+
     def _solve(
-        self, name: str, objective: Expr | None, *, share: float = 1.0, work: float | None = None
+        self,
+        name: str,
+        objective: Expr | None,
+        *,
+        share: float = 1.0,
+        work: float | None = None,
+        fix_hints: bool = False,
     ) -> tuple[Any, cp_model.CpSolver, float | None]:
         """Run CP-SAT on the encoding as it stands; return what it says and the bound it saw."""
         model = self.v.model
@@ -377,14 +394,22 @@ class _Search:
             return self._describe(name, value, bound)
 
         status, solver, watch = self.box.solve(
-            model, describe, share=share, work=work, first_will_do=objective is None
+            model,
+            describe,
+            share=share,
+            work=work,
+            first_will_do=objective is None,
+            fix_hints=fix_hints,
         )
         return status, solver, watch.bound
 
     def _describe(self, name: str, value: int | None, bound: float | None) -> str:
         """How far a level is, in a line."""
-        best = self.offer.get(name) if value is None else value
-        low = _nearest(MOST.get(name, "min"), self._ideal(name), bound)
+        sense, offered = MOST.get(name, "min"), self.offer.get(name)
+        best = offered if value is None else value
+        if best is not None and offered is not None and _is_better(sense, offered, best):
+            best = offered
+        low = _nearest(sense, self._ideal(name), bound)
         if self.answer.placement is None and value is None:
             return f"{name}: no placement yet (bound {low})"
         placement = self.answer.placement

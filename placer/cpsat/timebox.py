@@ -43,10 +43,11 @@ class Watch(cp_model.CpSolverSolutionCallback):
 class TimeBox:
     """The time that one question may take, over all its encodings and solves.
 
-    Wall-clock runs from the start of the box. With one worker, and always where ``work`` is
-    given, CP-SAT's deterministic time is limited too (``work`` units, else as many as
-    there are seconds), so that equal runs stop at the same point unless the clock
-    strikes first. A box ``within`` another never outlasts it, and its work counts there.
+    Wall-clock runs from the start of the box, or ``started`` (of ``time.monotonic``). With
+    one worker, and always where ``work`` is given, CP-SAT's deterministic time is limited too
+    (``work`` units, else as many as there are seconds), so that equal runs stop at the same
+    point unless the clock strikes first. A box ``within`` another never outlasts it, and its
+    work counts there.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class TimeBox:
         *,
         work: float | None = None,
         within: TimeBox | None = None,
+        started: float | None = None,
     ) -> None:
         self.limits = limits
         self.progress = progress
         self.within = within
         self.interrupted = False
         self.work_done = 0.0
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         self._told = self._started
         self._most_work = work
         if work is None and limits.workers == 1:
@@ -77,12 +79,12 @@ class TimeBox:
         """Return the wall-clock seconds left; None where there is no limit."""
         most = self.limits.time_limit
         own = None if most is None else most - self.elapsed
-        return _least(own, None if self.within is None else self.within.seconds_left())
+        return least_of(own, None if self.within is None else self.within.seconds_left())
 
     def work_left(self) -> float | None:
         """Return the deterministic time left; None where there is no limit."""
         own = None if self._most_work is None else self._most_work - self.work_done
-        return _least(own, None if self.within is None else self.within.work_left())
+        return least_of(own, None if self.within is None else self.within.work_left())
 
     def is_over(self) -> bool:
         """Return whether the time is up or the user has stopped it."""
@@ -132,7 +134,7 @@ class TimeBox:
         seconds, work_left = self.seconds_left(), self.work_left()
         if seconds is not None:
             parameters.max_time_in_seconds = max(share * seconds, 0.0)
-        most = _least(work, None if work_left is None else share * work_left)
+        most = least_of(work, None if work_left is None else share * work_left)
         if most is not None:
             parameters.max_deterministic_time = max(most, 0.0)
         status = self._solve_interruptibly(solver, model, watch, describe)
@@ -175,7 +177,8 @@ class TimeBox:
                 solver.stop_search()
 
 
-def _least(one: float | None, other: float | None) -> float | None:
+def least_of(one: float | None, other: float | None) -> float | None:
+    """Return the lesser of two limits, of which None is no limit."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)

@@ -13,7 +13,7 @@ from placer.arrays import Ints
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import rank, search
-from placer.cpsat.timebox import TimeBox
+from placer.cpsat.timebox import TimeBox, least_of
 from placer.domain import Domain
 from placer.fleet.part import kept_together, may_run_on, part_of, placement_of
 from placer.fleet.residual import host_without
@@ -26,6 +26,9 @@ from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _UNIT_WORK = 1.0
 """Deterministic time for one unit on one host."""
+
+_PLAIN_SECONDS = 4.0
+"""Seconds for one plain domain on one host, of which most take milliseconds."""
 
 _COMPARED = 3
 """Of so many hosts that take a unit with distant accesses the best one is chosen."""
@@ -182,7 +185,10 @@ class _Builder:
         host = _without_pnodes(self.left[number], closed)
         names = {domain.name for domain in domains}
         part = part_of(self.problem, [host], names, allow_partial=allow_partial)
-        answer = None if allow_partial else place_one(part, self.limits)
+        left = least_of(self.box.seconds_left(), _PLAIN_SECONDS)
+        answer = None if allow_partial else place_one(part, replace(self.limits, time_limit=left))
+        if answer is not None and answer.interrupted:
+            raise KeyboardInterrupt
         if answer is None:
             box = TimeBox(self.limits, work=_UNIT_WORK, within=self.box)
             answer = search(part, self.limits, box=box, in_order=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,8 @@ def solve_core(
     upper: int | None = None,
     terms: VcpuTerms | None = None,
     deadline: float = math.inf,
+    catch_interrupt: bool = False,
+    tell: Callable[[int | None], None] | None = None,
 ) -> BranchAnswer:
     """Return the best assignment of ``core``, the lexicographically first of several.
 
@@ -65,7 +68,8 @@ def solve_core(
     the first assignment that reaches it. Assignments that cost more than ``upper`` are
     not looked for: with ``proven`` and no locations there is none up to there. The search
     ends without proof after ``max_nodes`` partial assignments, at ``deadline`` (of
-    ``time.monotonic``) and by Ctrl-C. Raises ValueError where costs do not fit 64 bits.
+    ``time.monotonic``) and, with ``catch_interrupt``, by Ctrl-C. ``tell`` hears the least cost
+    so far, often. Raises ValueError where costs do not fit 64 bits.
     """
     nothing = BranchAnswer(
         locations=None, cost=None, bound=0 if upper is None else upper + 1, proven=True
@@ -74,7 +78,8 @@ def solve_core(
         return nothing
     if (core.num_facilities * core.num_locations) ** 2 > _MOST_CELLS:
         return BranchAnswer(locations=None, cost=None, bound=0, proven=False)
-    search = _Search(Tables(core, _heaviest_first(core), terms), max_nodes, deadline)
+    search = _Search(Tables(core, _heaviest_first(core), terms), max_nodes, deadline, tell)
+    search.catches = catch_interrupt
     found, bound = search.find_best(upper)
     if found is None:
         if bound is None:
@@ -91,7 +96,8 @@ def solve_core(
     if bound is not None and bound < cost:
         return search.answer(found, bound, proven=False)
     ordered = Tables(core, range(core.num_facilities), terms)
-    in_order = _Search(ordered, max_nodes, deadline, search.nodes)
+    in_order = _Search(ordered, max_nodes, deadline, tell)
+    in_order.nodes, in_order.best, in_order.catches = search.nodes, found, catch_interrupt
     first = in_order.find_first(cost)
     if first is None:
         search.nodes, search.interrupted = in_order.nodes, in_order.interrupted
@@ -116,22 +122,32 @@ def _heaviest_first(core: QuadraticCore) -> list[int]:
 
 
 class _Search:
-    """One depth-first search; ``nodes`` counts on from those of a search before.
+    """One depth-first search.
 
-    ``interrupted`` becomes true where Ctrl-C ends it; it keeps what it has found.
+    Where it ``catches`` Ctrl-C ``interrupted`` becomes true by it and what is found is kept.
     """
 
-    def __init__(self, tables: Tables, max_nodes: int, deadline: float, nodes: int = 0) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        max_nodes: int,
+        deadline: float,
+        tell: Callable[[int | None], None] | None,
+    ) -> None:
         self.tables = tables
         self.max_nodes = max_nodes
         self.deadline = deadline
-        self.nodes = nodes
+        self.tell = tell
+        self.nodes = 0
+        self.catches = False
         self.interrupted = False
         cells = (tables.num_facilities * tables.num_locations) ** 2
         self.chunk = max(1, min(_CHUNK, _CHUNK_CELLS // max(1, cells)))
         self.best: Batch | None = None
 
     def _is_over(self) -> bool:
+        if self.tell is not None:
+            self.tell(None if self.best is None else int(self.best.bound[0]))
         return self.nodes >= self.max_nodes or time.monotonic() >= self.deadline
 
     def find_best(self, upper: int | None) -> tuple[Batch | None, int | None]:
@@ -144,6 +160,8 @@ class _Search:
         try:
             self._descend(stack, upper)
         except KeyboardInterrupt:  # what was being looked at is lost: the root's bound holds
+            if not self.catches:
+                raise
             self.interrupted, stack = True, [root]
         if not stack or not len(stack[0]):
             return self.best, None
@@ -188,6 +206,8 @@ class _Search:
         try:
             return self._walk_in_order(cost)
         except KeyboardInterrupt:
+            if not self.catches:
+                raise
             self.interrupted = True
             return None
 

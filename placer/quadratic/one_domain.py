@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from placer.answer import Answer, Limits
+from placer.answer import Answer, Limits, Progress
 from placer.arrays import Ints, same_fields
+from placer.cost import level_values
 from placer.domain import Domain
 from placer.host import Host
 from placer.pcpus import name_pcpus, seats_of
@@ -20,7 +21,9 @@ from placer.quadratic.branch import BranchAnswer, solve_core
 from placer.quadratic.core import QuadraticCore
 from placer.quadratic.of_domain import MEMORY, DomainCore, describe
 from placer.quadratic.partial import VcpuTerms
+from placer.quadratic.stages import Effort, solve_in_stages
 from placer.result import Level
+from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_NODES: Final = 200_000
 """How many partial assignments are looked at on a host before the encoding takes over."""
@@ -31,38 +34,70 @@ MAX_VNODES: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneDomain:
-    """What was found: the proven answer, and where there is none a placement to start from."""
+    """What was found: the last word on the problem, or what others may begin with.
+
+    - ``answer``: proven, or all there is after Ctrl-C.
+    - ``start``: a placement to start from, where there is no answer.
+    - ``best``: the same as an answer, ``feasible``, with a bound for each level. None where
+      a better placement may be of a kind that was not looked at.
+    - ``known``: bounds of levels of placements with every vcpu at home, by name.
+    - ``work``: what it took, in units of about a second that the clock does not count.
+    """
 
     answer: Answer | None = None
     start: Placement | None = None
+    best: Answer | None = None
+    known: Mapping[str, int] = field(default_factory=dict)
+    work: float = 0.0
 
 
 def place_one(problem: Problem, limits: Limits) -> Answer | None:
     """Return the answer of a problem of one domain, as ``cpsat.search`` would give it, or None.
 
-    None where the problem is of another kind, or was not proven.
+    It is proven, or with a time limit the best so far at a part of it, ``feasible``; Ctrl-C
+    ends it with the best so far, ``interrupted``. None where the problem is of another kind,
+    where nothing was found, and where without a time limit nothing was proven.
     """
-    return solve_one(problem, limits).answer
+    one = solve_one(problem, limits)
+    return one.best if one.answer is None and limits.time_limit is not None else one.answer
 
 
-def solve_one(problem: Problem, limits: Limits) -> OneDomain:
+def solve_one(
+    problem: Problem,
+    limits: Limits,
+    *,
+    max_nodes: int | None = None,
+    progress: Progress | None = None,
+) -> OneDomain:
     """Place the only domain of ``problem`` and prove it, as far as a quadratic core can.
 
     Every allowed host is tried, alike ones once; of equal costs the first host has it. There
     is no answer where the domain is not plain on some host (``of_domain.describe``), a
     tie-break or cost slack asks for more than the least cost, what runs may be moved, or
-    the proof takes too long. ``limits`` are not reached: the search is bounded by nodes.
+    the proof takes too long: ``stages.Effort`` says how long that is, at most a part of the
+    time limit. With ``max_nodes`` so many partial assignments are looked at on each host and
+    no walks are made.
     """
     started = time.monotonic()
     if not _is_of_this_kind(problem):
         return OneDomain()
     domain = problem.domains[0]
     hosts = [host for host in problem.hosts if _may_run_on(domain, host)]
-    tried = _Trials(domain)
-    tried.try_hosts(hosts)
+    effort = Effort(
+        limits=limits,
+        max_nodes=MAX_NODES if max_nodes is None else max_nodes,
+        num_hosts=len(hosts),
+        walks=max_nodes is None,
+        progress=progress,
+    )
+    tried = _Trials(domain, effort)
+    try:
+        tried.try_hosts(hosts)
+    except KeyboardInterrupt:
+        tried.interrupted, tried.complete = True, False
     placement = tried.placement()
     if not tried.is_proven():
-        return OneDomain(start=placement)
+        return _unproven(problem, tried, placement, started)
     if placement is None and not problem.allow_partial:
         return OneDomain(answer=Answer(status="infeasible"))
     if placement is None:
@@ -71,6 +106,26 @@ def solve_one(problem: Problem, limits: Limits) -> OneDomain:
     if not hosts:  # there are no homes to put in order
         levels.pop()
     return OneDomain(answer=Answer(status="optimal", levels=levels, placement=placement))
+
+
+def _unproven(
+    problem: Problem, tried: _Trials, placement: Placement | None, started: float
+) -> OneDomain:
+    """What is known where the proof is missing."""
+    work = tried.effort.work
+    if placement is None:
+        answer = Answer(status="unknown", interrupted=True) if tried.interrupted else None
+        return OneDomain(answer=answer, work=work)
+    bounds = tried.bounds()
+    levels = list(_open_levels(problem, placement, bounds, started))
+    best = Answer(
+        status="feasible", levels=levels, placement=placement, interrupted=tried.interrupted
+    )
+    if tried.interrupted:
+        return OneDomain(answer=best, work=work)
+    exhausted = tried.finished and not tried.spills_memory()
+    known = {} if tried.spilled else {"cost": bounds["cost"]}
+    return OneDomain(start=placement, best=best if exhausted else None, known=known, work=work)
 
 
 def _is_of_this_kind(problem: Problem) -> bool:
@@ -96,19 +151,25 @@ class _Trials:
     """The best of the hosts so far, and what is known of those that hold nothing.
 
     ``seen`` are the hosts tried without spill, each kind once. Whatever runs off home comes
-    after all that does not, so it is tried only where every host refuses that.
+    after all that does not, so it is tried only where every host refuses that. No assignment of the
+    hosts tried costs less than ``bound``; None is no assignment at all. ``finished`` says
+    whether all hosts were tried, ``complete`` whether each had the last word.
     """
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, effort: Effort) -> None:
         self.domain = domain
+        self.effort = effort
         self.seen: list[tuple[Host, DomainCore]] = []
         self.best: tuple[Host, DomainCore, BranchAnswer] | None = None
+        self.bound: int | None = None
         self.complete = True
+        self.finished = False
+        self.interrupted = False
         self.spilled = False
 
     def try_hosts(self, hosts: list[Host]) -> None:
         """Try every host, with spill where there is nothing without."""
-        for host in hosts:
+        for number, host in enumerate(hosts):
             found = describe(self.domain, host)
             if found is None:
                 self.complete = False
@@ -117,10 +178,16 @@ class _Trials:
                 continue
             self.seen.append((host, found))
             self._take(host, found, found.core, found.terms)
+            if self.interrupted:
+                self.finished = number + 1 == len(hosts)
+                return
+        self.finished = True
         if self.best is None and self.complete:
             self.spilled = True
             for host, found in self.seen:
                 self._try_with_spill(host, found)
+                if self.interrupted:
+                    return
 
     def _try_with_spill(self, host: Host, found: DomainCore) -> None:
         stays = self.domain.cpu_spill == "never"
@@ -136,12 +203,17 @@ class _Trials:
         self, host: Host, found: DomainCore, core: QuadraticCore, terms: VcpuTerms | None
     ) -> None:
         upper = None if self.best is None else (self.best[2].cost or 0) - 1
+        self.effort.scale = found.scale
         try:
-            answer = solve_core(core, max_nodes=MAX_NODES, upper=upper, terms=terms)
+            answer = solve_in_stages(core, self.effort, upper=upper, terms=terms)
         except ValueError:  # costs beyond 64 bits
-            self.complete = False
+            self.complete, self.bound = False, 0
             return
         self.complete = self.complete and answer.proven
+        self.interrupted = answer.interrupted
+        if not answer.proven or answer.locations is not None:
+            bound = answer.bound if answer.cost is None else min(answer.bound, answer.cost)
+            self.bound = bound if self.bound is None else min(self.bound, bound)
         if answer.locations is not None:
             self.best = (host, found, answer)
 
@@ -154,6 +226,19 @@ class _Trials:
         if self.spilled:
             off_home, rest = divmod(rest, found.spill_price)
         return off_home, *divmod(rest, found.scale)
+
+    def bounds(self) -> dict[str, int]:
+        """What vcpus off home and cost cannot be below, as far as the hosts tried say it."""
+        local = self.domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS
+        if self.spilled or self.best is None:
+            return {"vcpus_off_home": int(not self.spills_memory()), "cost": local}
+        if self.finished and self.bound is not None and not self.spills_memory():
+            local = max(local, self.bound // self.best[1].scale)
+        return {"vcpus_off_home": 0, "cost": local}
+
+    def spills_memory(self) -> bool:
+        """Whether memory need not be at home, so that assignments are not all there is."""
+        return any(found.spilled for _, found in self.seen)
 
     def is_proven(self) -> bool:
         """Whether no placement of any kind is better, or none is possible."""
@@ -198,7 +283,11 @@ def _is_alike(one: DomainCore, other: DomainCore) -> bool:
 
 
 def _place(
-    domain: Domain, host: Host, found: DomainCore, locations: Ints, units: Ints
+    domain: Domain,
+    host: Host,
+    found: DomainCore,
+    locations: Ints,
+    units: Ints,
 ) -> PlacedDomain:
     """Name the pcpus of an assignment; ``units[i, p]`` vcpus of vnode i run on pnode p."""
     fixed = domain.vcpu_to_vnode
@@ -251,3 +340,20 @@ def _levels(
         status="optimal",
         sense="max",
     )
+
+
+def _open_levels(
+    problem: Problem, placement: Placement, bounds: Mapping[str, int], started: float
+) -> Iterator[Level]:
+    """The levels of a placement that is not proven, without the order of homes."""
+    for name, value in level_values(problem, placement).items():
+        is_most = name == "placed_priority"
+        bound = value if is_most else bounds.get(name, 0)
+        yield Level(
+            name=name,
+            value=value,
+            bound=bound,
+            status="optimal" if bound == value else "feasible",
+            sense="max" if is_most else "min",
+            seconds=time.monotonic() - started if name == "cost" else 0.0,
+        )

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
-from placer.answer import Limits
+from placer.answer import Limits, Progress
 from placer.arrays import Ints
 from placer.quadratic.bound import lower_bound
 from placer.quadratic.branch import BranchAnswer, solve_core
@@ -24,7 +24,7 @@ from placer.quadratic.relaxation import seat_units, whole
 from placer.quadratic.tabu import improve
 
 _FIRST_WORK: Final = 0.5
-"""How much work branch and bound gets before walks begin."""
+"""How much work branch and bound gets before walks begin, of its share of time at most half."""
 
 _BRANCH_WORK: Final = 10.0
 """How much it gets in all, on each host."""
@@ -35,37 +35,47 @@ _CELLS_PER_WORK: Final = 9e7
 _MOVES: Final = 1000
 """How many moves the walks get for each vnode."""
 
-_WALK_SHARE: Final = 0.4
-_BRANCH_SHARE: Final = 0.2
+_DEALINGS: Final = 4
+"""How often units that may be here or there are dealt anew between walks."""
+
+_WALK_SHARE: Final = 0.6
+_BRANCH_SHARE: Final = 0.1
 """Of a time limit, how much goes into walks and into branches; the rest is for others."""
 
+_QUIET_SECONDS: Final = 1.0
+"""Progress is told of what takes longer, and at most once in so many seconds."""
 
-@dataclass
+
+@dataclass(kw_only=True)
 class Effort:
-    """How much may be done, and how much is.
+    """How much may be done for one question that ``num_hosts`` hosts share, and how much is.
 
     Work is counted in units of about a second by the sizes of what is done, not by the
     clock, so that equal questions end at equal points; the clock ends them only on a machine
     that is much slower, at ``deadline`` (of ``time.monotonic``). ``max_nodes`` are the partial
     assignments that any host is worth; without ``walks`` they are all that is done.
+    Costs of cores are told ``scale`` times too large.
     """
 
-    limits: Limits
+    limits: Limits = field(default_factory=Limits)
     max_nodes: int
-    walks: bool = True
-    deadline: float = math.inf
     num_hosts: int = 1
+    walks: bool = True
+    progress: Progress | None = None
+    scale: int = 1
     work: float = 0.0
 
-    @classmethod
-    def within(
-        cls, limits: Limits, max_nodes: int, *, num_hosts: int = 1, walks: bool = True
-    ) -> Effort:
-        """Return the effort for a question that is asked now, which so many hosts share."""
-        deadline = math.inf
-        if limits.time_limit is not None:
-            deadline = time.monotonic() + limits.time_limit * (_WALK_SHARE + _BRANCH_SHARE)
-        return cls(limits, max_nodes, walks, deadline, num_hosts)
+    def __post_init__(self) -> None:
+        self.started = self._told = time.monotonic()
+        self.deadline = math.inf
+        if self.limits.time_limit is not None:
+            share = _WALK_SHARE + _BRANCH_SHARE if self.walks else 1.0
+            self.deadline = self.started + share * self.limits.time_limit
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the question was asked."""
+        return time.monotonic() - self.started
 
     def share(self, share: float) -> float:
         """Return so much of the time limit for one host, infinite where there is no limit."""
@@ -73,25 +83,43 @@ class Effort:
             return math.inf
         return share * self.limits.time_limit / max(1, self.num_hosts)
 
+    def tell(self, cost: int | None, bound: int) -> None:
+        """Say how far a search is; nothing in the first second or twice in one."""
+        now = time.monotonic()
+        if self.progress is None or now - self._told < _QUIET_SECONDS:
+            return
+        self._told = now
+        least = bound // self.scale
+        if cost is None:
+            self.progress(f"cost: no placement yet (bound {least}), {self.elapsed:.1f} s")
+            return
+        value = cost // self.scale
+        gap = 100 * (value - least) / max(1, value)
+        text = f"cost: {value} (bound {least}, gap {gap:.2f} %), 1 placed"
+        self.progress(f"{text}, {self.elapsed:.1f} s")
+
 
 def solve_in_stages(
     core: QuadraticCore, effort: Effort, *, terms: VcpuTerms | None, upper: int | None
 ) -> BranchAnswer:
     """Return the best assignment of ``core`` that the effort finds, as ``solve_core`` gives it.
 
-    ``effort.work`` grows by what was done. Raises ValueError where costs do not fit 64 bits.
+    ``effort.work`` grows by what was done. Ctrl-C ends it with the best so far; where it comes
+    too soon for that KeyboardInterrupt goes on. Raises ValueError where costs do not fit 64
+    bits.
     """
     branches = _Branches(core, effort, terms)
+    if not effort.walks:
+        return branches.run(upper, _BRANCH_WORK)
     answer = branches.run(upper, _FIRST_WORK)
-    if answer.proven or answer.interrupted or not effort.walks or branches.is_over():
+    if answer.proven or answer.interrupted or time.monotonic() >= effort.deadline:
         return answer
-    if terms is not None and terms.spill:  # penalties of vcpus off home are no core's
-        return _better(answer, branches.run(_limit(answer, upper), _BRANCH_WORK))
-    answer = _raise_bound(answer, core, terms)
-    answer = _better(answer, _walk(core, effort, terms, upper, answer.bound))
-    if answer.interrupted:
-        return answer
-    return _better(answer, branches.run(_limit(answer, upper), _BRANCH_WORK))
+    if terms is None or not terms.spill:  # prices of vcpus off home are none of a core's
+        answer = _raise_bound(answer, core, terms)
+        answer = _better(answer, _walk(core, effort, terms, upper, answer))
+        if answer.interrupted:
+            return answer
+    return _better(answer, branches.run(_limit(answer, upper), _BRANCH_WORK, answer))
 
 
 def _limit(answer: BranchAnswer, upper: int | None) -> int | None:
@@ -125,22 +153,31 @@ class _Branches:
         self.nodes_per_work = _CELLS_PER_WORK / max(1, cells)
         self.nodes = 0
 
-    def is_over(self) -> bool:
-        """Whether no more is to be done."""
-        return self.nodes >= self._most(_BRANCH_WORK) or time.monotonic() >= self.effort.deadline
-
     def _most(self, work: float) -> int:
-        work = min(work, self.effort.share(_BRANCH_SHARE))
-        return min(self.effort.max_nodes, max(1, int(work * self.nodes_per_work)))
+        """So many partial assignments are that much work, of the time limit at most a share."""
+        share = self.effort.share(_BRANCH_SHARE if self.effort.walks else 1.0)
+        if work < _BRANCH_WORK:
+            share /= 2
+        nodes = max(1, int(min(work, share) * self.nodes_per_work))
+        return min(self.effort.max_nodes, nodes)
 
-    def run(self, upper: int | None, work: float) -> BranchAnswer:
+    def run(
+        self, upper: int | None, work: float, before: BranchAnswer | None = None
+    ) -> BranchAnswer:
         """Search until ``work`` is done, what was done before counted."""
+
+        def tell(cost: int | None) -> None:
+            known = before.cost if cost is None and before is not None else cost
+            self.effort.tell(known, 0 if before is None else before.bound)
+
         answer = solve_core(
             self.core,
-            max_nodes=self._most(work) - self.nodes,
+            max_nodes=max(0, self._most(work) - self.nodes),
             upper=upper,
             terms=self.terms,
             deadline=self.effort.deadline,
+            catch_interrupt=True,
+            tell=tell,
         )
         self.nodes += answer.nodes
         self.effort.work += answer.nodes / self.nodes_per_work
@@ -161,45 +198,64 @@ def _raise_bound(
 
 
 def _walk(
-    core: QuadraticCore, effort: Effort, terms: VcpuTerms | None, upper: int | None, bound: int
+    core: QuadraticCore,
+    effort: Effort,
+    terms: VcpuTerms | None,
+    upper: int | None,
+    before: BranchAnswer,
 ) -> BranchAnswer:
-    """The best assignment of tabu walks that costs at most ``upper``, with its units."""
-    nothing = BranchAnswer(locations=None, cost=None, bound=bound, proven=False)
+    """The best assignment of tabu walks that costs at most ``upper``, with its units.
+
+    Walks know of no units to be dealt. They begin with an even dealing; what they find is
+    dealt again at least cost, and walked on from with that.
+    """
+    best = BranchAnswer(locations=None, cost=None, bound=before.bound, proven=False)
     moves_per_work = 1e6 / (170 + core.num_facilities * core.num_locations / 8)
     most = min(_MOVES * core.num_facilities, effort.share(_WALK_SHARE) * moves_per_work)
-    seconds = None if math.isinf(effort.deadline) else effort.deadline - time.monotonic()
-    try:
-        found = improve(
-            core if terms is None else _with_spare(core, terms),
-            seed=effort.limits.seed,
-            iterations=max(1, int(most)),
-            seconds=seconds,
-            target=bound,
-        )
-    except KeyboardInterrupt:
-        return replace(nothing, interrupted=True)
-    effort.work += most / moves_per_work
-    if found is None:
-        return nothing
+    rounds = 1 if terms is None or not terms.num_spare else _DEALINGS
     tables = Tables(core, range(core.num_facilities), terms)
-    batch = whole(tables, found.locations)
-    cost = int(batch.bound[0])
-    if cost >= tables.cannot or (upper is not None and cost > upper):
-        return replace(nothing, interrupted=found.interrupted)
-    return replace(
-        nothing,
-        locations=found.locations,
-        cost=cost,
-        units=seat_units(tables, batch, 0),
-        interrupted=found.interrupted,
-    )
+    spare = None if terms is None else _deal_evenly(terms)
+    start: Ints | None = None
+
+    def tell(cost: int | None) -> None:
+        least = [value for value in (cost, before.cost, best.cost) if value is not None]
+        effort.tell(min(least, default=None), before.bound)
+
+    for number in range(rounds):
+        left = effort.deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            found = improve(
+                core if terms is None or spare is None else _with_spare(core, terms, spare),
+                seed=effort.limits.seed + number,
+                iterations=max(1, int(most / rounds)),
+                seconds=left if math.isfinite(left) else None,
+                start=start,
+                target=before.bound,
+                catch_interrupt=True,
+                tell=tell,
+            )
+        except KeyboardInterrupt:
+            return replace(best, interrupted=True)
+        effort.work += most / rounds / moves_per_work
+        if found is None:
+            break
+        batch = whole(tables, found.locations)
+        cost, units = int(batch.bound[0]), seat_units(tables, batch, 0)
+        is_good = cost < tables.cannot and (upper is None or cost <= upper)
+        if is_good and (best.cost is None or cost < best.cost):
+            best = replace(best, locations=found.locations, cost=cost, units=units)
+        if found.interrupted:
+            return replace(best, interrupted=True)
+        if terms is None or units is None:
+            break
+        start, spare = found.locations, units.sum(axis=1) - core.demand[terms.resource]
+    return best
 
 
-def _with_spare(core: QuadraticCore, terms: VcpuTerms) -> QuadraticCore:
-    """The core with its spare units dealt beforehand, each facility its part of them.
-
-    Any dealing is one that the core allows, so what is feasible here is feasible there.
-    """
+def _deal_evenly(terms: VcpuTerms) -> Ints:
+    """So many spare units for each facility that each has an equal part of what it may have."""
     most = terms.most_spare
     total = max(1, int(most.sum()))
     spare = most * terms.num_spare // total
@@ -208,7 +264,12 @@ def _with_spare(core: QuadraticCore, terms: VcpuTerms) -> QuadraticCore:
         more = min(rest, int(most[i] - spare[i]))
         spare[i] += more
         rest -= more
-    demand: Ints = core.demand.copy()
+    return np.asarray(spare)
+
+
+def _with_spare(core: QuadraticCore, terms: VcpuTerms, spare: Ints) -> QuadraticCore:
+    """The core with ``spare`` units more; what is feasible here is feasible there."""
+    demand = core.demand.copy()
     demand[terms.resource] += spare
     return replace(
         core,

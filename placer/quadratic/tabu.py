@@ -9,6 +9,7 @@ oscillation), so that tight instances are walked through rather than around.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,16 @@ def improve(
     iterations: int | None = None,
     start: npt.ArrayLike | None = None,
     target: int | None = None,
+    catch_interrupt: bool = False,
+    tell: Callable[[int | None], None] | None = None,
 ) -> TabuAnswer | None:
     """Return the best feasible assignment found, or None where none was.
 
     The search ends after ``seconds`` or ``iterations`` (moves), whichever comes first, or at
     a cost of ``target``; one of the three must be given. Equal seeds and iterations give
-    equal answers. ``start`` is an assignment to begin with. Ctrl-C ends the search with the
-    best so far; where there is none KeyboardInterrupt goes on.
+    equal answers. ``start`` is an assignment to begin with. With ``catch_interrupt`` Ctrl-C
+    ends the search with the best so far; where there is none KeyboardInterrupt goes on.
+    ``tell`` hears the least cost so far, often.
     """
     if seconds is None and iterations is None and target is None:
         raise ValueError("expected seconds, iterations or a target, found none")
@@ -66,9 +70,9 @@ def improve(
     search = _Search(core, np.random.default_rng(seed), start)
     interrupted = False
     try:
-        search.run(seconds, iterations, target)
+        search.run(seconds, iterations, target, tell)
     except KeyboardInterrupt:
-        if search.best is None:
+        if search.best is None or not catch_interrupt:
             raise
         interrupted = True
     if search.best is None:
@@ -199,13 +203,21 @@ class _Search:
 
     # -- moving --------------------------------------------------------------------------
 
-    def run(self, seconds: float | None, iterations: int | None, target: int | None) -> None:
+    def run(
+        self,
+        seconds: float | None,
+        iterations: int | None,
+        target: int | None,
+        tell: Callable[[int | None], None] | None,
+    ) -> None:
         """Move until one of the limits is reached."""
         began = time.monotonic()
         moves = 0
         while iterations is None or moves < iterations:
             if seconds is not None and moves % 64 == 0 and time.monotonic() - began >= seconds:
                 break
+            if tell is not None and moves % 64 == 0:
+                tell(None if self.best is None else self.best_cost)
             if self.step(moves):
                 self.found_after = time.monotonic() - began
                 if target is not None and self.best_cost <= target:

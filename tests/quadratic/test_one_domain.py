@@ -15,12 +15,16 @@ from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import search
 from placer.domain import VnodeMemory
+from placer.host import Host
 from placer.policy import Policy
 from placer.problem import Problem
 from placer.quadratic import one_domain
 from placer.quadratic.one_domain import place_one, solve_one
+from placer.quadratic.stages import Effort
 from placer.solve import solve
+from placer.units import COST_UNITS, LOCAL_DISTANCE
 from tests.builders import make_domain, make_host, make_problem
+from tests.quadratic.large_domains import draw_large
 from tests.quadratic.plain_problems import draw_plain_problem
 
 LIMITS = Limits()
@@ -121,6 +125,92 @@ def test_a_search_cut_short_is_a_start_and_no_answer(monkeypatch: pytest.MonkeyP
     assert found.answer is None
     assert found.start is not None
     assert check_placement(problem, found.start) == ()
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_domain_too_large_to_prove_has_a_start_and_bounds(fixed: bool) -> None:
+    problem = draw_large(1, fixed=fixed)
+    found = solve_one(problem, Limits(time_limit=1.5))
+    assert found.answer is None
+    assert found.best is not None
+    assert found.best.placement is found.start
+    assert found.best.status == "feasible"
+    assert check_placement(problem, found.start) == ()
+    values = level_values(problem, found.start)
+    assert {level.name: level.value for level in found.best.levels} == values
+    levels = {level.name: level for level in found.best.levels}
+    assert levels["vcpus_off_home"].status == "optimal"
+    vcpus = problem.domains[0].num_vcpus
+    assert vcpus * LOCAL_DISTANCE * COST_UNITS < levels["cost"].bound < levels["cost"].value
+    assert found.known == {"cost": levels["cost"].bound}
+
+
+def test_within_a_time_limit_the_best_so_far_is_the_answer_and_else_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = draw_large(2, num_vnodes=12, num_pnodes=12)
+    answer = place_one(problem, Limits(time_limit=1.0))
+    assert answer is not None
+    assert (answer.status, answer.interrupted) == ("feasible", False)
+    monkeypatch.setattr(one_domain, "MAX_NODES", 500)
+    assert place_one(problem, LIMITS) is None
+
+
+def test_without_a_time_limit_equal_seeds_give_equal_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(one_domain, "MAX_NODES", 2000)
+    problem = draw_large(3, num_vnodes=12, num_pnodes=16, fixed=False)
+    one, other = (solve_one(problem, Limits(seed=7)) for _ in range(2))
+    assert one.start is not None
+    assert one.start == other.start
+    assert (one.known, one.work) == (other.known, other.work)
+
+
+def test_ctrl_c_gives_the_best_so_far_with_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(self: Effort, cost: int | None, bound: int) -> None:
+        if cost is not None and bound > 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Effort, "tell", tell)
+    problem = draw_large(1)
+    answer = place_one(problem, LIMITS)
+    assert answer is not None
+    assert (answer.status, answer.interrupted) == ("feasible", True)
+    assert answer.placement is not None
+    assert check_placement(problem, answer.placement) == ()
+    cost = next(level for level in answer.levels if level.name == "cost")
+    assert cost.bound < cost.value == level_values(problem, answer.placement)["cost"]
+
+
+def test_ctrl_c_before_anything_is_found_leaves_it_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tell(self: Effort, cost: int | None, bound: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Effort, "tell", tell)
+    answer = place_one(draw_large(1), LIMITS)
+    assert answer is not None
+    assert (answer.status, answer.interrupted, answer.placement) == ("unknown", True, None)
+
+
+def test_of_several_hosts_the_bound_is_that_of_the_best_for_the_domain() -> None:
+    near, far = draw_large(1).hosts[0], draw_large(2).hosts[0]
+    domain = draw_large(1).domains[0]
+    fields = {field: getattr(far, field) for field in far.__dataclass_fields__}
+    hosts = [near, Host(**{**fields, "name": "far"})]
+    both = solve_one(make_problem(hosts, domain), Limits(time_limit=2.0))
+    alone = solve_one(make_problem(hosts[:1], domain), Limits(time_limit=2.0))
+    values = [
+        level.value
+        for answer in (both.best, alone.best)
+        if answer is not None
+        for level in answer.levels
+        if level.name == "cost"
+    ]
+    assert len(values) == 2
+    assert both.known["cost"] <= min(values)
 
 
 def test_preferred_memory_is_proven_where_all_is_local_and_else_only_a_start() -> None:

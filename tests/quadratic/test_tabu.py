@@ -105,6 +105,24 @@ def test_full_locations_are_still_filled(project_root: Path) -> None:
     assert core.is_feasible(found.locations)
 
 
+def test_an_interrupted_walk_gives_the_best_so_far_where_that_is_asked_for(
+    project_root: Path,
+) -> None:
+    core = core_of(read_gqap(project_root / "datasets/gqap/20-15-35.txt"))
+
+    def stop(cost: int | None) -> None:
+        if cost is not None:
+            raise KeyboardInterrupt
+
+    found = improve(core, seed=0, iterations=5000, catch_interrupt=True, tell=stop)
+    assert found is not None
+    assert found.interrupted
+    assert core.is_feasible(found.locations)
+    assert core.cost(found.locations) == found.cost
+    with pytest.raises(KeyboardInterrupt):
+        improve(core, seed=0, iterations=5000, tell=stop)
+
+
 def test_a_search_without_an_end_is_refused() -> None:
     with pytest.raises(ValueError, match="found none"):
         improve(draw_core(1), seed=0)
