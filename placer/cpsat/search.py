@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from ortools.sat.python import cp_model
@@ -159,8 +160,13 @@ class _Search:
         placement = self.answer.placement
         if placement is None:
             return
+        values = level_values(self.problem, placement)
+        # a level that stayed open may have become better while others below it were solved
+        self.answer.levels = [
+            _at_least(level, values.get(level.name, level.value)) for level in self.answer.levels
+        ]
         reached = {level.name for level in self.answer.levels}
-        for name, value in level_values(self.problem, placement).items():
+        for name, value in values.items():
             if name not in reached:
                 self.answer.levels.append(_level_of(name, value, self._ideal(name)))
         proven = all(level.status == "optimal" for level in self.answer.levels)
@@ -443,6 +449,13 @@ def _level_of(name: str, value: int, bound: int, started: float | None = None) -
         sense=sense,
         seconds=0.0 if started is None else time.monotonic() - started,
     )
+
+
+def _at_least(level: Level, value: int) -> Level:
+    """The level at ``value``, where that is better."""
+    if not _is_better(level.sense, value, level.value):
+        return level
+    return replace(level, value=value, status="optimal" if value == level.bound else "feasible")
 
 
 def _nearest(sense: Sense, ideal: int, found: float | None) -> int:
