@@ -18,7 +18,7 @@ from placer.cpsat.timebox import SOLVED, TimeBox
 from placer.cpsat.variables import Variables
 from placer.policy import DISTANCE
 from placer.problem import Problem
-from placer.quadratic.one_domain import place_one
+from placer.quadratic.one_domain import place_any, place_one, place_soon
 
 _ENCODING_WORK: Final = 0.003
 """What a question costs before it is solved, beside a thousandth of that for each term."""
@@ -57,7 +57,7 @@ class Questions:
         problem = replace(problem, policy=DISTANCE, cost_slack=Fraction(0))
         left = max(self.box.work_left() or 0.0, 0.0)
         chosen = any(domain.auto_vnodes for domain in problem.domains)
-        answer = place_one(problem, self.limits) if best else None
+        answer = self._place_by_hand(problem, best=best)
         if answer is None and best and (self._best_work or chosen):
             work = min(_SHARE * left, self._best_work or left)
             box = TimeBox(self.limits, work=work, within=self.box)
@@ -70,6 +70,14 @@ class Questions:
         if self.box.stopped() or answer.interrupted:
             raise KeyboardInterrupt
         return answer
+
+    def _place_by_hand(self, problem: Problem, *, best: bool) -> Answer | None:
+        """The answer for one plain domain, which needs no encoding; None for others."""
+        if not best:
+            return place_any(problem)
+        if self._best_work:
+            return place_one(problem, self.limits)
+        return place_soon(problem, self.limits)
 
     def _place(self, problem: Problem, box: TimeBox) -> Answer:
         v = Variables(problem, spill=True)

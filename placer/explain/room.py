@@ -10,7 +10,7 @@ from placer.arrays import Ints
 from placer.domain import Domain
 from placer.host import Host
 from placer.pages.heap import free_extents
-from placer.pcpus import find_cells
+from placer.quadratic.core import Mask
 from placer.units import MAX_ORDER
 
 
@@ -43,17 +43,26 @@ class Room:
     @cached_property
     def _cells(self) -> tuple[list[int], list[int], list[int], list[int]]:
         """Slots, whole cores, and threads of whole cores with siblings, by pnode; pcpus free."""
-        cells = find_cells(self.host, ())
-        cores, threads = [0] * self.host.num_pnodes, [0] * self.host.num_pnodes
-        free: list[int] = []
-        for core_class in cells.core_classes:
-            if core_class.whole:
-                cores[core_class.pnode] += len(core_class.cores)
-                if core_class.num_threads > 1:
-                    threads[core_class.pnode] += len(core_class.cores) * core_class.num_threads
-            for e in core_class.cells:
-                free += [pcpu for slot in cells.cells[e].slots for pcpu in slot.pcpus]
-        return list(cells.slots_on), cores, threads, free
+        host = self.host
+        taken = sorted({pcpu for run in host.running for pcpu in run.dedicated_pcpus})
+        free = ~np.isin(host.pcpu_ids, taken)
+        _, first, core, size = np.unique(
+            host.pcpu_core, return_index=True, return_inverse=True, return_counts=True
+        )
+        left = np.bincount(core[free], minlength=len(size))
+        pnode_of, whole = host.pcpu_pnode[first], left == size
+
+        def by_pnode(chosen: Mask, weights: Ints | None = None) -> list[int]:
+            counted = None if weights is None else weights[chosen]
+            numbers = np.bincount(pnode_of[chosen], counted, minlength=host.num_pnodes)
+            return [int(number) for number in numbers]
+
+        if host.smt == "cores":
+            slots, free = by_pnode(whole), free & whole[core]
+        else:
+            slots = np.bincount(host.pcpu_pnode[free], minlength=host.num_pnodes).tolist()
+        wide = whole & (size > 1)
+        return slots, by_pnode(whole), by_pnode(wide, size), host.pcpu_ids[free].tolist()
 
     @cached_property
     def running_vcpus(self) -> list[int]:

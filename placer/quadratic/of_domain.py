@@ -76,6 +76,20 @@ class DomainCore:
     unit: UnitCost | None
     spill_price: int
 
+    def without_costs(self) -> DomainCore:
+        """Return the same where every assignment costs nothing: any that is allowed will do."""
+        core, terms = self.core, self.terms
+        linear, flow = np.zeros_like(core.linear), np.zeros_like(core.flow)
+        if terms is not None:
+            terms = replace(terms, linear=linear, flow=flow, price=0)
+        return replace(
+            self,
+            core=replace(core, linear=linear, flow=flow),
+            terms=terms,
+            unit=None if self.unit is None else UnitCost(linear, flow),
+            spill_price=0,
+        )
+
     def refusing(self, *, vcpus_stay: bool) -> QuadraticCore:
         """Return a core without costs that has an assignment wherever the domain can be placed.
 

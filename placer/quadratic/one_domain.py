@@ -11,7 +11,7 @@ import numpy as np
 
 from placer.answer import Answer, Limits, Progress
 from placer.arrays import Ints, same_fields
-from placer.cost import level_values
+from placer.cost import domain_cost, level_values, vcpus_off_home
 from placer.domain import Domain
 from placer.host import Host
 from placer.pcpus import name_pcpus, seats_of
@@ -21,12 +21,19 @@ from placer.quadratic.branch import BranchAnswer, solve_core
 from placer.quadratic.core import QuadraticCore
 from placer.quadratic.of_domain import MEMORY, DomainCore, describe
 from placer.quadratic.partial import VcpuTerms
+from placer.quadratic.spilled import find_spreads
 from placer.quadratic.stages import Effort, solve_in_stages
 from placer.result import Level
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_NODES: Final = 200_000
 """How many partial assignments are looked at on a host before the encoding takes over."""
+
+_MAX_ANY_NODES: Final = 20_000
+"""The same where any placement will do."""
+
+_MAX_SOON_NODES: Final = 4_000
+"""The same where a good placement is wanted soon."""
 
 MAX_VNODES: Final = 64
 """Beyond so many vnodes the lexicographically first placement is not what is asked for."""
@@ -60,6 +67,72 @@ def place_one(problem: Problem, limits: Limits) -> Answer | None:
     """
     one = solve_one(problem, limits)
     return one.best if one.answer is None and limits.time_limit is not None else one.answer
+
+
+def place_any(problem: Problem) -> Answer | None:
+    """Return whether the only domain of ``problem`` can be placed, and where, at any cost.
+
+    The status is ``feasible`` or ``infeasible``, the latter proven; None where that stays
+    open, or the problem is of another kind. Which of several placements it is means nothing.
+    """
+    if not _is_of_this_kind(problem):
+        return None
+    domain = problem.domains[0]
+    effort = Effort(max_nodes=_MAX_ANY_NODES, walks=False)
+    tried = _Trials(domain, effort, any_will_do=True)
+    tried.try_hosts([host for host in problem.hosts if _may_run_on(domain, host)])
+    if tried.interrupted:
+        raise KeyboardInterrupt
+    placement = tried.placement() or _least_spread(domain, tried.seen, first_will_do=True)
+    if placement is not None:
+        return Answer(status="feasible", placement=placement)
+    return Answer(status="infeasible") if tried.complete else None
+
+
+def place_soon(problem: Problem, limits: Limits) -> Answer | None:
+    """Return a good placement of the only domain of ``problem`` within little work.
+
+    The status is ``optimal`` where the answer is that of ``place_one``, else ``feasible``, and
+    there are no levels then. None where nothing was found or the problem is of another kind.
+    """
+    one = solve_one(problem, limits, max_nodes=_MAX_SOON_NODES)
+    if one.answer is not None or not _is_of_this_kind(problem):
+        return one.answer
+    domain = problem.domains[0]
+    hosts = [host for host in problem.hosts if _may_run_on(domain, host)]
+    described = [(host, describe(domain, host)) for host in hosts]
+    seen = [(host, found) for host, found in described if found is not None]
+    placement = _least_spread(domain, seen, one.start)
+    return None if placement is None else Answer(status="feasible", placement=placement)
+
+
+def _least_spread(
+    domain: Domain,
+    seen: list[tuple[Host, DomainCore]],
+    start: Placement | None = None,
+    *,
+    first_will_do: bool = False,
+) -> Placement | None:
+    """The best placement of memory that may be spilled, and ``start`` if nothing is better."""
+    by_name = {host.name: host for host, _ in seen}
+
+    def worth(placement: Placement) -> tuple[int, int]:
+        placed = placement.domains[0]
+        host = by_name[placed.host]
+        return vcpus_off_home(domain, placed), domain_cost(domain, placed, host)
+
+    best = start
+    for host, found in seen:
+        if not found.spilled:
+            continue
+        for spread in find_spreads(domain, host, found):
+            placed = _place(domain, host, found, spread.home, spread.units, spread.pages)
+            placement = Placement(domains=(placed,))
+            if first_will_do:
+                return placement
+            if best is None or worth(placement) < worth(best):
+                best = placement
+    return best
 
 
 def solve_one(
@@ -151,14 +224,16 @@ class _Trials:
     """The best of the hosts so far, and what is known of those that hold nothing.
 
     ``seen`` are the hosts tried without spill, each kind once. Whatever runs off home comes
-    after all that does not, so it is tried only where every host refuses that. No assignment of the
+    after all that does not, so it is tried only where every host refuses that. Where any
+    placement will do costs are left out, and the first is the last. No assignment of the
     hosts tried costs less than ``bound``; None is no assignment at all. ``finished`` says
     whether all hosts were tried, ``complete`` whether each had the last word.
     """
 
-    def __init__(self, domain: Domain, effort: Effort) -> None:
+    def __init__(self, domain: Domain, effort: Effort, *, any_will_do: bool = False) -> None:
         self.domain = domain
         self.effort = effort
+        self.any_will_do = any_will_do
         self.seen: list[tuple[Host, DomainCore]] = []
         self.best: tuple[Host, DomainCore, BranchAnswer] | None = None
         self.bound: int | None = None
@@ -174,11 +249,13 @@ class _Trials:
             if found is None:
                 self.complete = False
                 return
+            if self.any_will_do:
+                found = found.without_costs()
             if any(_is_alike(found, other) for _, other in self.seen):
                 continue
             self.seen.append((host, found))
             self._take(host, found, found.core, found.terms)
-            if self.interrupted:
+            if self._is_over():
                 self.finished = number + 1 == len(hosts)
                 return
         self.finished = True
@@ -186,8 +263,11 @@ class _Trials:
             self.spilled = True
             for host, found in self.seen:
                 self._try_with_spill(host, found)
-                if self.interrupted:
+                if self._is_over():
                     return
+
+    def _is_over(self) -> bool:
+        return self.interrupted or (self.any_will_do and self.best is not None)
 
     def _try_with_spill(self, host: Host, found: DomainCore) -> None:
         stays = self.domain.cpu_spill == "never"
@@ -288,8 +368,12 @@ def _place(
     found: DomainCore,
     locations: Ints,
     units: Ints,
+    pages: Ints | None = None,
 ) -> PlacedDomain:
-    """Name the pcpus of an assignment; ``units[i, p]`` vcpus of vnode i run on pnode p."""
+    """Name the pcpus of an assignment; ``units[i, p]`` vcpus of vnode i run on pnode p.
+
+    All memory is at home where ``pages[i, p]`` do not say otherwise.
+    """
     fixed = domain.vcpu_to_vnode
     vnode_of = np.repeat(np.arange(len(units)), units.sum(axis=1)) if fixed is None else fixed
     pnode_of = np.empty(domain.num_vcpus, dtype=np.int64)
@@ -302,8 +386,9 @@ def _place(
         vcpus = np.flatnonzero(pnode_of == pnode).tolist()
         cell_of.update(zip(vcpus, found.rooms.deal(pnode, len(vcpus)), strict=True))
     names, empty = name_pcpus(found.rooms.cells, seats_of(domain, 0, host, cell_of))
-    pages = np.zeros((domain.num_vnodes, host.num_pnodes), dtype=np.int64)
-    pages[np.arange(domain.num_vnodes), locations] = domain.vnode_pages
+    if pages is None:
+        pages = np.zeros((domain.num_vnodes, host.num_pnodes), dtype=np.int64)
+        pages[np.arange(domain.num_vnodes), locations] = domain.vnode_pages
     return PlacedDomain(
         domain=domain.name,
         host=host.name,
