@@ -57,6 +57,12 @@ _MANY = 6_000
 
 _MANY_FINE = 25_000
 
+_TAIL = 5
+"""How many proofs in a row that move little are a tail."""
+
+_STILL = 3e-4
+"""How little that is, as a part of the value of the relaxation."""
+
 _FIRST_WORK = 1.0
 """The deterministic time of the first proofs of one type of host."""
 
@@ -116,6 +122,8 @@ class Generator:
         self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep)
         self.master.allow_lack(self.penalties)
         self.pool = ColumnPool(bound=bound)
+        self.is_over = False
+        """Whether it ended by itself: more time would bring nothing."""
         self._best: Floats | None = None
 
     def add_plan(self, plan: Plan) -> None:
@@ -131,15 +139,21 @@ class Generator:
         *,
         gap: float = 1e-5,
         tell: Callable[[], None] | None = None,
+        tail: bool = True,
     ) -> ColumnPool:
-        """Add columns until the bound meets the relaxation or time is over."""
+        """Add columns until the bound meets the relaxation or time is over.
+
+        Without ``tail`` it ends too where relaxation and bound have both come to move little.
+        """
         stalled, fruitless = False, 0
         work = _FIRST_WORK
+        moves: list[tuple[float, int]] = []
         while time.monotonic() < deadline:
             self.pool.relaxed_value, duals = self.master.solve()
             self.pool.duals = duals
             self.pool.rounds += 1
             if self._is_proven(gap) and not self._raise_penalties():
+                self.is_over = True
                 break
             if not stalled and self._price_quickly(duals, duals.cover):
                 continue
@@ -147,6 +161,9 @@ class Generator:
             added, proven = self._price_exactly(duals, prices, work, deadline)
             if tell is not None:
                 tell()
+            moves.append((self.pool.relaxed_value, self.pool.bound))
+            if not tail and self._is_still(moves[-_TAIL:]):
+                break
             if not added and self._is_worth_proving():
                 self._price_exactly(duals, duals.cover, _FINE_WORK, deadline, fine=True)
             if added or self._raise_penalties():
@@ -154,6 +171,7 @@ class Generator:
                 continue
             fruitless += stalled
             if fruitless == _FRUITLESS:
+                self.is_over = True
                 break
             if stalled and not proven:
                 work *= 2
@@ -180,8 +198,18 @@ class Generator:
     def _is_worth_proving(self) -> bool:
         """Whether little is left out, and a finer proof may raise the bound by much."""
         value = self.pool.relaxed_value
+        return self._lacks_little() and value - self.pool.bound > _MUCH * value
+
+    def _lacks_little(self) -> bool:
         paid = float(self.penalties @ self.master.lack)
-        return paid <= _LITTLE * value and value - self.pool.bound > _MUCH * value
+        return paid <= _LITTLE * self.pool.relaxed_value
+
+    def _is_still(self, moves: list[tuple[float, int]]) -> bool:
+        """Whether the last relaxations and bounds are nearly the same."""
+        if len(moves) < _TAIL or not self._lacks_little():
+            return False
+        little = _STILL * self.pool.relaxed_value
+        return all(max(values) - min(values) <= little for values in zip(*moves, strict=True))
 
     def _smooth(self, duals: Duals) -> Floats:
         if self._best is None:

@@ -15,7 +15,7 @@ from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.dive import Dive
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
-from placer.fleet.pricing import Floats, Pricer
+from placer.fleet.pricing import Floats
 from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
 from placer.problem import Problem
@@ -25,17 +25,29 @@ from placer.units import COST_UNITS, LOCAL_DISTANCE
 _RELAXED_GAP = 1e-7
 """Column generation ends where relaxation and bound are as near as this."""
 
-_FIRST_SHARE = 0.2
+_FIRST_SHARE = 0.15
 """Of the time, how much column generation may take before the first dive."""
 
 _COLUMN_SHARE = 0.5
 """Of the time left, how much column generation may take."""
+
+_REPACK_SHARE = 0.4
+"""Of the time left, how much neighbourhoods may take before more columns."""
 
 _DIVE_SHARE = 0.5
 """Of the time left, how much one dive may take."""
 
 _DIVES = 6
 """How many dives are tried before neighbourhoods."""
+
+_FEW = 0.005
+"""Of all priority, how much a dive may leave out and still be mended."""
+
+_MEND_SHARE = 0.05
+"""Of the time left, how much that may take."""
+
+_MEND_IDLE = 20
+"""How many neighbourhoods in a row may bring nothing there."""
 
 _IDLE = 400
 """Without a time limit, how many neighbourhoods in a row may bring nothing."""
@@ -50,12 +62,14 @@ def place_fleet(
 
     Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
     """
+    started = time.monotonic()
     if not is_fleet(problem):
         return None
     shapes = list_shapes(problem)
     if shapes.odd:
         return None
-    return _Engine(problem, Fleet.of(problem, shapes), limits, progress).run()
+    fleet = Fleet.of(problem, shapes)
+    return _Engine(problem, fleet, limits, progress, _Clock(started, limits.time_limit)).run()
 
 
 def is_fleet(problem: Problem) -> bool:
@@ -86,24 +100,31 @@ class _Clock:
 
 class _Engine:
     def __init__(
-        self, problem: Problem, fleet: Fleet, limits: Limits, progress: Progress | None
+        self,
+        problem: Problem,
+        fleet: Fleet,
+        limits: Limits,
+        progress: Progress | None,
+        clock: _Clock,
     ) -> None:
         self.problem = problem
         self.fleet = fleet
         self.limits = limits
         self.progress = progress
-        self.clock = _Clock(time.monotonic(), limits.time_limit)
+        self.clock = clock
         self.told = 0.0
         self.plan = Plan(fleet)
         self.pool = ColumnPool()
         self.interrupted = False
         self.total = int(fleet.counts @ fleet.priorities)
         self.least_lack = 0
+        self.dives = 0
 
     def run(self) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it."""
         fill_best(self.plan)
         self.generator = self._new_generator(self.total)
+        self.pricers = self.generator.pricers
         self._tell()
         try:
             self._improve()
@@ -113,18 +134,23 @@ class _Engine:
 
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)
-        self._dive(2, self._is_packed)
-        if self.plan.missing.any():
-            self._place_more()
-        if self.generator.keep != self.plan.priority:
-            self.generator = self._new_generator(self.plan.priority)
-        self.generator.add_plan(self.plan)
+        self._dive(1, self._is_packed)
         self._relax(_COLUMN_SHARE)
         self._dive(_DIVES, self._is_enough)
-        self._repack(self.pool.duals, self.clock.deadline(), self._is_enough)
+        if not self._is_packed(self.plan):
+            self._place_more()
+            if self.generator.keep != self.plan.priority:
+                self.generator = self._new_generator(self.plan.priority)
+            self._relax(_COLUMN_SHARE)
+            self._dive(_DIVES, self._is_enough)
+        self._repack(
+            self.plan, self.pool.duals, self.clock.deadline(_REPACK_SHARE), self._is_enough
+        )
         if self.plan.priority > self.generator.keep:
             self.generator = self._new_generator(self.plan.priority)
-            self._relax(1.0)
+        self._relax(_COLUMN_SHARE, tail=True)
+        self._dive(_DIVES, self._is_enough)
+        self._repack(self.plan, self.pool.duals, self.clock.deadline(), self._is_enough)
 
     def _new_generator(self, keep: int) -> Generator:
         generator = Generator(
@@ -137,24 +163,26 @@ class _Engine:
         generator.add_plan(self.plan)
         return generator
 
-    def _relax(self, share: float) -> None:
+    def _relax(self, share: float, *, tail: bool = False) -> None:
         """Bound the cost of all that is as good in priority, for a share of the time left."""
-        if self._is_enough(self.plan):
+        if self._is_enough(self.plan) or self.generator.is_over:
             return
         self.pool = self.generator.run(
-            self.clock.deadline(share), gap=_RELAXED_GAP, tell=self._tell
+            self.clock.deadline(share), gap=_RELAXED_GAP, tell=self._tell, tail=tail
         )
         self._tell()
 
     def _place_more(self) -> None:
         """Where domains are still left out: place as many as can be, whatever it costs."""
-        self._repack(None, self.clock.deadline(0.1), self._is_packed)
+        of_all = self.generator
+        self._repack(self.plan, None, self.clock.deadline(0.1), self._is_packed)
         if self.plan.missing.any():
             penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
             self._dive_for(penalties, costless=True, share=0.2)
             self.least_lack = -(-self._lack_bound(penalties) // COST_UNITS)
         if not self._is_packed(self.plan):
-            self._repack(None, self.clock.deadline(0.3), self._is_packed)
+            self._repack(self.plan, None, self.clock.deadline(0.3), self._is_packed)
+        self.generator = of_all
 
     def _dive_for(self, penalties: Floats, *, costless: bool, share: float) -> None:
         """Dive from a relaxation in which domains may be left out at a penalty."""
@@ -195,39 +223,44 @@ class _Engine:
             return 0
         return int(self.fleet.least_cost @ self.fleet.counts)
 
-    def _pricers(self) -> list[Pricer]:
-        if self.generator.costless:
-            return [Pricer(self.fleet, host_type) for host_type in self.fleet.types]
-        return self.generator.pricers
-
     def _dive(self, most: int, is_enough: Callable[[Plan], bool]) -> None:
         """Dive from the relaxation, each time a little differently, until one is good enough."""
-        pricers = self._pricers()
-        for number in range(most):
+        for _ in range(most):
             if time.monotonic() >= self.clock.deadline() or is_enough(self.plan):
                 return
-            rng = np.random.default_rng([self.limits.seed, number])
-            dive = Dive(self.fleet, pricers, self.pool, rng)
+            rng = np.random.default_rng([self.limits.seed, self.dives])
+            self.dives += 1
+            dive = Dive(self.fleet, self.pricers, self.pool, rng)
             plan = dive.run(self.clock.deadline(_DIVE_SHARE))
+            self._mend(plan)
             if plan.rank < self.plan.rank:
                 self.plan = plan
             self._tell()
+
+    def _mend(self, plan: Plan) -> None:
+        """Find places for the few domains that a dive left out, where that is soon done."""
+        few = max(_FEW * self.total, float(self.fleet.priorities.max(initial=0)))
+        if 0 < self.total - plan.priority <= few and not self._is_packed(plan):
+            deadline = self.clock.deadline(_MEND_SHARE)
+            self._repack(plan, self.pool.duals, deadline, self._is_packed, idle=_MEND_IDLE)
 
     def _is_enough(self, plan: Plan) -> bool:
         """Whether nothing is left to gain: all are placed, at the bound."""
         return self._is_packed(plan) and plan.cost <= self._bound()
 
     def _repack(
-        self, duals: Duals | None, deadline: float, is_enough: Callable[[Plan], bool]
+        self,
+        plan: Plan,
+        duals: Duals | None,
+        deadline: float,
+        is_enough: Callable[[Plan], bool],
+        idle: int | None = None,
     ) -> None:
         packer = Repacker(
-            self.plan,
-            self._pricers(),
-            duals,
-            seed=self.limits.seed,
-            workers=self.limits.workers,
+            plan, self.pricers, duals, seed=self.limits.seed, workers=self.limits.workers
         )
-        idle = None if self.limits.time_limit is not None else _IDLE
+        if idle is None and self.limits.time_limit is None:
+            idle = _IDLE
         packer.run(deadline, is_enough, self._tell, idle=idle)
 
     def _answer(self) -> Answer:

@@ -26,6 +26,9 @@ _CHEAP_OF_MANY = 60
 _ODD = 1024
 """Pages beyond whole units that do not count: overhead."""
 
+_KEPT = 0.8
+"""Candidates are listed anew where no more of them than this part still fits anywhere."""
+
 NUM_CHEAP = 60
 """How many patterns of a class the heuristic looks at."""
 
@@ -78,6 +81,8 @@ class Pricer:
         self.tight, self.tight_capacity = tight[:, binding], capacity[binding]
         self.use = (use // by_pnode)[:, binding]
         self.capacity = (capacity // by_pnode)[binding]
+        small = max(tight.max(initial=0), capacity.max(initial=0)) < np.iinfo(np.int32).max
+        self.narrow = np.int32 if small else np.int64
         self.most = np.minimum(
             most_counts(self.tight, self.tight_capacity), fleet.counts[self.shape]
         )
@@ -141,35 +146,23 @@ class Pricer:
         candidates = self.cheapest(gain, NUM_CHEAP, rng)
         if not len(candidates):
             return []
-        use = self.tight[candidates].astype(np.float64)
+        needs = np.ascontiguousarray(self.tight[candidates].T.astype(self.narrow))
         worth = gain[candidates].astype(np.float64)
         shape = self.shape[candidates]
-        left = np.repeat(self.tight_capacity[None].astype(np.float64), BATCH, axis=0)
         belief = rng.uniform(0.0, 1.6, (BATCH, 1)) * rng.uniform(0.7, 1.3, (BATCH, len(prices)))
-        score = worth[None, :] - (belief * prices[None, :]) @ use.T
+        score = worth[None, :] - (belief * prices[None, :]) @ needs.astype(np.float64)
         score *= 1 + 0.05 * rng.standard_normal(score.shape)
-        ahead = np.repeat(there[None], BATCH, axis=0)
-        chosen = np.zeros((BATCH, len(candidates)), dtype=np.int64)
-        everyone = np.arange(BATCH)
-        can = np.ones((BATCH, len(candidates)), dtype=np.bool_)
-        while True:
-            for resource in range(use.shape[1]):
-                can &= use[None, :, resource] <= left[:, resource, None]
-            can &= ahead[:, shape] > 0
-            going = can.any(axis=1)
-            if not going.any():
-                break
-            best = np.where(can, score, -np.inf).argmax(axis=1)[going]
-            rows = everyone[going]
-            chosen[rows, best] += 1
-            left[rows] -= use[best]
-            ahead[rows, shape[best]] -= 1
+        chosen = _choose_greedily(
+            score, needs, self.tight_capacity.astype(self.narrow), shape, there
+        )
         gains = chosen @ gain[candidates]
         fillings: dict[bytes, Filling] = {}
         for row in np.argsort(-gains, kind="stable").tolist():
-            full = np.zeros(len(self.cost), dtype=np.int64)
-            full[candidates] = chosen[row]
-            fillings.setdefault(full.tobytes(), Filling(chosen=full, gain=int(gains[row])))
+            key = chosen[row].tobytes()
+            if key not in fillings:
+                full = np.zeros(len(self.cost), dtype=np.int64)
+                full[candidates] = chosen[row]
+                fillings[key] = Filling(chosen=full, gain=int(gains[row]))
         return list(fillings.values())
 
     def useful(self, gain: Ints) -> Ints:
@@ -268,6 +261,35 @@ class Pricer:
         chosen = np.zeros(len(self.cost), dtype=np.int64)
         chosen[among] = packing.counts[0]
         return Filling(chosen=chosen, gain=packing.gain), packing.bound
+
+
+def _choose_greedily(score: Floats, needs: Ints, capacity: Ints, shape: Ints, there: Ints) -> Ints:
+    """Return how often each row takes each candidate: always the best score that still fits.
+
+    ``needs[r, k]`` is what candidate k needs of resource r, ``shape[k]`` its class, of which
+    ``there[c]`` are there. What fits in no row any more is dropped on the way.
+    """
+    rows = np.arange(len(score))
+    chosen = np.zeros(score.shape, dtype=np.int64)
+    at = np.arange(score.shape[1])
+    left = np.repeat(capacity[:, None], len(score), axis=1)
+    ahead = np.repeat(there[None], len(score), axis=0)
+    can = np.ones(score.shape, dtype=np.bool_)
+    while True:
+        for need, room in zip(needs, left, strict=True):
+            can &= need[None, :] <= room[:, None]
+        can &= (ahead > 0)[:, shape]
+        some = np.flatnonzero(can.any(axis=0))
+        if not len(some):
+            return chosen
+        if len(some) <= _KEPT * len(at):
+            at, shape, needs = at[some], shape[some], needs[:, some]
+            score, can = score[:, some], can[:, some]
+        going = can.any(axis=1)
+        best = np.where(can, score, -np.inf).argmax(axis=1)[going]
+        chosen[rows[going], at[best]] += 1
+        left[:, going] -= needs[:, best]
+        ahead[rows[going], shape[best]] -= 1
 
 
 def _units(use: Ints) -> Ints:
