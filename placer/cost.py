@@ -14,7 +14,7 @@ import numpy as np
 from placer.arrays import Ints
 from placer.domain import Domain
 from placer.host import Host
-from placer.placement import PlacedDomain, Placement
+from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Problem
 from placer.units import (
     COST_UNITS,
@@ -210,6 +210,12 @@ def smt_penalty(host: Host, placed: list[PlacedDomain]) -> int:
     return beyond * host.smt_penalty * COST_UNITS
 
 
+def smt_penalties(problem: Problem, placement: Placement) -> int:
+    """Return what ``smt = penalty=W`` adds to O2b on all hosts."""
+    here = by_host(placement.domains)
+    return sum(smt_penalty(host, here.get(host.name, [])) for host in problem.hosts)
+
+
 def placed_priority(problem: Problem, placement: Placement) -> int:
     """Return O1: the sum of the priorities of the placed domains."""
     return sum(domain.priority for domain, _, _ in each_placed(problem, placement))
@@ -218,10 +224,7 @@ def placed_priority(problem: Problem, placement: Placement) -> int:
 def total_cost(problem: Problem, placement: Placement) -> int:
     """Return O2b: the cost of every placed domain and the penalties of every host."""
     cost = sum(domain_cost(*triple) for triple in each_placed(problem, placement))
-    for host in problem.hosts:
-        on_host = [placed for placed in placement.domains if placed.host == host.name]
-        cost += smt_penalty(host, on_host)
-    return cost
+    return cost + smt_penalties(problem, placement)
 
 
 def load_per_mille(host: Host, placed: list[PlacedDomain]) -> list[int]:
@@ -241,21 +244,22 @@ def load_per_mille(host: Host, placed: list[PlacedDomain]) -> list[int]:
 def spread_terms(problem: Problem, placement: Placement) -> tuple[int, int]:
     """Return O4 of ``spread``: the highest load of a pnode in 1/1000, and the sum of all."""
     loads: list[int] = []
+    here = by_host(placement.domains)
     for host in problem.hosts:
-        loads += load_per_mille(host, [d for d in placement.domains if d.host == host.name])
+        loads += load_per_mille(host, here.get(host.name, []))
     return max(loads), sum(loads)
 
 
 def packed_pages(problem: Problem, placement: Placement) -> int:
     """Return O4 of ``pack``: the pages of pnodes where nothing lies and nothing is placed."""
     packed = 0
+    here = by_host(placement.domains)
     for host in problem.hosts:
         wholly_free = host.free_pages == host.total_pages
         for running in host.running:
             wholly_free = wholly_free & (running.pages == 0)
-        for placed in placement.domains:
-            if placed.host == host.name:
-                wholly_free = wholly_free & (placed.pages_on == 0)
+        for placed in here.get(host.name, []):
+            wholly_free = wholly_free & (placed.pages_on == 0)
         packed += int(host.total_pages[wholly_free].sum())
     return packed
 

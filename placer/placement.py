@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,3 +69,11 @@ class Placement:
             if placed.domain == name:
                 return placed
         raise KeyError(name)
+
+
+def by_host(placed: Iterable[PlacedDomain]) -> dict[str, list[PlacedDomain]]:
+    """Return the placed domains of each host by its name, in their order; none for empty hosts."""
+    here: defaultdict[str, list[PlacedDomain]] = defaultdict(list)
+    for answer in placed:
+        here[answer.host].append(answer)
+    return here

@@ -120,7 +120,7 @@ def _realise(problem: Problem, result: Result, placement: Placement) -> Solution
     if violations:
         text = "; ".join(str(violation) for violation in violations)
         raise ModelError(f"the checker refuses the solver's placement: {text}")
-    points = score(problem, placement)
+    points = score(problem, placement, violations)
     levels = tuple(_settle(level, problem, points.cost) for level in result.levels)
     return Solution(result=replace(result, levels=levels), frames=frames, score=points)
 

@@ -7,6 +7,7 @@ A rule's name starts with its label in models/README.md: ``"C1 memory"``.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from placer.check import rules
 from placer.check.frames import check_frames
 from placer.check.moves import check_frames_on_the_way, check_limits, check_moves
 from placer.check.violation import Triple, Violation
-from placer.cost import domain_cost, each_placed, total_cost
+from placer.cost import domain_cost, each_placed, smt_penalties
 from placer.frames import DomainFrames
 from placer.placement import Placement
 from placer.problem import Problem
@@ -69,10 +70,12 @@ def check_placement(
     for triple in sound:
         for rule in PER_DOMAIN:
             found += rule(*triple)
+    here: defaultdict[str, list[Triple]] = defaultdict(list)
+    for triple in sound:
+        here[triple[2].name].append(triple)
     for host in problem.hosts:
-        here = [triple for triple in sound if triple[2] is host]
         for host_rule in PER_HOST:
-            found += host_rule(host, here)
+            found += host_rule(host, here[host.name])
     for group in problem.groups:
         found += rules.check_group(group, sound)
     if frames is not None:
@@ -87,13 +90,17 @@ def check_placement(
     return tuple(found)
 
 
-def score(problem: Problem, placement: Placement) -> Score:
+def score(
+    problem: Problem, placement: Placement, violations: Sequence[Violation] | None = None
+) -> Score:
     """Return the figures of ``placement`` and the rules that it breaks.
 
+    ``violations`` are these where ``check_placement`` has said them already.
     ``cost`` is O2b, smt penalties included; the mean access distance leaves them out
     and is 0.0 where nothing is placed. Domains that D1 rejects count for nothing.
     """
-    violations = check_placement(problem, placement)
+    if violations is None:
+        violations = check_placement(problem, placement)
     unfit = {violation.domain for violation in violations if violation.rule.startswith("D1")}
     fit = Placement(domains=tuple(d for d in placement.domains if d.domain not in unfit))
     triples = list(each_placed(problem, fit))
@@ -102,7 +109,7 @@ def score(problem: Problem, placement: Placement) -> Score:
     mean = float(Fraction(distance_cost, num_vcpus * COST_UNITS)) if num_vcpus else 0.0
     return Score(
         placed=len(triples),
-        cost=total_cost(problem, fit),
+        cost=distance_cost + smt_penalties(problem, fit),
         mean_access_distance=mean,
         violations=tuple(str(violation) for violation in violations),
     )

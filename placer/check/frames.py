@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -63,8 +63,11 @@ def check_frames(
         yield from check_free(mine, host)
         yield from check_guest_frames(domain, mine)
         yield from check_large_pages(domain, mine)
+    here: defaultdict[str, list[DomainFrames]] = defaultdict(list)
+    for frame in sound:
+        here[frame.host].append(frame)
     for host in hosts:
-        yield from check_given_once([frame for frame in sound if frame.host == host.name])
+        yield from check_given_once(here[host.name])
 
 
 def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator[Violation]:

@@ -206,6 +206,8 @@ def check_pcpu_masks(domain: Domain, placed: PlacedDomain, host: Host) -> Iterat
 
 def check_reach(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Violation]:
     """C5: no vcpu accesses memory that its pnode cannot reach, however rarely."""
+    if not (host.distances == UNREACHABLE).any():
+        return
     shares = access_fractions(domain, placed.vnode_pages)
     running = vcpus_by_place(placed, host.num_pnodes)
     for i, p in np.argwhere(running > 0).tolist():
@@ -226,13 +228,15 @@ def check_cpu_spill(domain: Domain, placed: PlacedDomain, host: Host) -> Iterato
 
 def check_threads(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Violation]:
     """C2: isolated vcpus have a core each, required siblings fill whole cores."""
+    policy = domain.thread_policy if domain.dedicated else "prefer"
+    if policy == "prefer" and not placed.empty_siblings:
+        return
     core_of = dict(zip(host.pcpu_ids.tolist(), host.pcpu_core.tolist(), strict=True))
     threads: dict[int, set[int]] = {}
     for pcpu, core in core_of.items():
         threads.setdefault(core, set()).add(pcpu)
     mine, empty = set(placed.vcpu_to_pcpu.tolist()), set(placed.empty_siblings)
     cores = {core_of[pcpu] for pcpu in mine}
-    policy = domain.thread_policy if domain.dedicated else "prefer"
     if empty and (
         not domain.dedicated or not {core_of[pcpu] for pcpu in empty} <= cores or empty & mine
     ):

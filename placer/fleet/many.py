@@ -23,7 +23,7 @@ from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
 from placer.fleet.sequential import construct
 from placer.fleet.shapes import is_plain
-from placer.placement import PlacedDomain, Placement
+from placer.placement import PlacedDomain, Placement, by_host
 from placer.policy import DISTANCE
 from placer.problem import Problem
 from placer.result import Level
@@ -213,8 +213,9 @@ class _Batch:
     def _seat(self, placed: list[PlacedDomain]) -> Placement | None:
         """Name the pcpus of each host for all that is there together."""
         seated: list[PlacedDomain] = []
+        on = by_host(placed)
         for host in self.problem.hosts:
-            here = [answer for answer in placed if answer.host == host.name]
+            here = on.get(host.name, [])
             named = seat_shared(host, self.problem, here)
             if named is None:
                 return None

@@ -10,7 +10,7 @@ import numpy as np
 from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
 from placer.host import Host
-from placer.placement import Placement
+from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Problem
 
 
@@ -25,15 +25,19 @@ def place_beside(problem: Problem, rule: Callable[[Problem], Placement]) -> Plac
     new = tuple(domain for domain in problem.domains if domain.name not in now)
     found = Placement(domains=())
     if new:
-        hosts = tuple(_host_beside(problem, host) for host in problem.hosts)
+        running = by_host(now.values())
+        hosts = tuple(
+            _host_beside(problem, host, running.get(host.name, [])) for host in problem.hosts
+        )
         found = rule(
             replace(
                 problem, hosts=hosts, domains=new, current=(), max_moves=None, max_moved_pages=None
             )
         )
     placed = {**now, **{answer.domain: answer for answer in found.domains}}
+    on = by_host(placed.values())
     for host in problem.hosts:
-        here = [answer for answer in placed.values() if answer.host == host.name]
+        here = on.get(host.name)
         # The rule knew on which pnodes shared vcpus run, but not on which pcpus.
         seated = seat_shared(host, problem, here) if here else None
         placed.update((answer.domain, answer) for answer in seated or ())
@@ -43,9 +47,8 @@ def place_beside(problem: Problem, rule: Callable[[Problem], Placement]) -> Plac
     )
 
 
-def _host_beside(problem: Problem, host: Host) -> Host:
+def _host_beside(problem: Problem, host: Host, here: list[PlacedDomain]) -> Host:
     """Return the host with its running domains on it; one that is over-committed has none free."""
-    here = [placed for placed in problem.running_now.values() if placed.host == host.name]
     taken = np.zeros(host.num_pnodes, dtype=np.int64)
     for placed in here:
         taken += placed.pages_on

@@ -39,14 +39,16 @@ def place(problem: Problem) -> Placement:
     named in ``unplaced``.
     """
     states = [HostState.of(host) for host in problem.hosts]
+    free = np.array([int(state.free.sum()) for state in states])
     placed: list[PlacedDomain] = []
     unplaced: list[str] = []
     for domain in problem.domains:
-        for state in states:
-            if may_use(domain, state.host):
-                found = _place_on(state, domain)
+        for number in np.flatnonzero(free >= domain.memory_pages + domain.overhead_pages).tolist():
+            if may_use(domain, states[number].host):
+                found = _place_on(states[number], domain)
                 if found is not None:
                     placed.append(found)
+                    free[number] = int(states[number].free.sum())
                     break
         else:
             unplaced.append(domain.name)
@@ -100,13 +102,12 @@ def count_running_vcpus(host: Host) -> Ints:
 class HostState:
     """One host as the domains placed so far leave it.
 
-    ``free[p]``: free pages, ``free_total`` their sum. ``nr_vcpus[p]``: vcpus that may
+    ``free[p]``: free pages. ``nr_vcpus[p]``: vcpus that may
     run on pnode p. ``vcpus_on_pcpu[c]``: vcpus that run on one pcpu, as far as known.
     """
 
     host: Host
     free: Ints
-    free_total: int
     nr_vcpus: Ints
     vcpus_on_pcpu: Ints
 
@@ -117,7 +118,6 @@ class HostState:
         return cls(
             host,
             host.free_pages.copy(),
-            int(host.free_pages.sum()),
             count_running_vcpus(host),
             np.isin(host.pcpu_ids, pinned).astype(np.int64),
         )
@@ -136,10 +136,8 @@ def may_use(domain: Domain, host: Host) -> bool:
 
 
 def _place_on(state: HostState, domain: Domain) -> PlacedDomain | None:
-    """Place ``domain`` and count it in ``state``; None where the host will not do."""
+    """Place ``domain`` where its memory is free; None where a vcpu may run nowhere."""
     host = state.host
-    if domain.memory_pages + domain.overhead_pages > state.free_total:
-        return None
     hard = hard_masks(host, domain)
     if not hard.any(axis=1).all():
         return None
@@ -159,7 +157,6 @@ def _place_on(state: HostState, domain: Domain) -> PlacedDomain | None:
     pcpus = run_vcpus(state, home[vcpu_to_vnode], hard)
     state.free -= pages.sum(axis=0)
     charge_overhead(state.free, int(home[0]), domain.overhead_pages)
-    state.free_total = int(state.free.sum())
     for pnode in nodemap:
         state.nr_vcpus[pnode] += hard[:, host.pcpu_pnode == pnode].any(axis=1).sum()
     return PlacedDomain(

@@ -15,7 +15,7 @@ from placer.check import rules
 from placer.check.violation import Triple
 from placer.domain import Domain
 from placer.host import Host
-from placer.placement import PlacedDomain, Placement
+from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Problem
 
 
@@ -26,8 +26,9 @@ def keep_pcpus(problem: Problem, placement: Placement) -> Placement:
     cannot be exchanged within the rules keeps those that it has.
     """
     placed = {answer.domain: answer for answer in placement.domains}
+    on = by_host(placement.domains)
     for host in problem.hosts:
-        here = {name: answer for name, answer in placed.items() if answer.host == host.name}
+        here = {answer.domain: answer for answer in on.get(host.name, [])}
         staying = {
             name: before
             for name, answer in here.items()
