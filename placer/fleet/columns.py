@@ -8,6 +8,7 @@ that a host of type t can carry worth of, less its cost (Lagrange).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,11 @@ Floats = npt.NDArray[np.float64]
 _SMOOTHING = 0.5
 """How far the prices used stay at those of the best bound."""
 
-_FINE = 4096
-"""Proofs count in this part of a cost unit, so that rounding of prices loses nothing."""
+_FINEST = 1 << 20
+"""Proofs count in so small a part of a cost unit at best, so that rounding loses little."""
+
+_LARGEST = 1 << 61
+"""Nothing that a proof adds up is larger."""
 
 _FIRST_PENALTY = 1.1
 """What leaving out a domain costs at first, as a multiple of its least cost."""
@@ -237,16 +241,17 @@ class Generator:
         With ``fine`` over more patterns than columns need.
         """
         cover = np.minimum(cover, self.penalties)
-        worth = np.floor(_FINE * cover).astype(np.int64)
+        unit = self._unit(duals, cover)
+        worth = np.floor(unit * cover).astype(np.int64)
 
         def solve(pricer: Pricer) -> tuple[Filling | None, int | None]:
             number = pricer.host_type.number
             return pricer.solve(
-                pricer.gains(worth, _FINE),
-                least=int(_FINE * duals.hosts[number]),
+                pricer.gains(worth, unit),
+                least=int(unit * duals.hosts[number]),
                 work=work,
                 seconds=max(0.0, deadline - time.monotonic()),
-                gap=int(1e-8 * _FINE * self.pool.relaxed_value / sum(self.hosts)),
+                gap=int(1e-8 * unit * self.pool.relaxed_value / sum(self.hosts)),
                 rng=np.random.default_rng([self.seed, self.pool.rounds, number]),
                 many=_MANY_FINE if fine else _MANY,
             )
@@ -260,31 +265,39 @@ class Generator:
             number = pricer.host_type.number
             proven = proven and bound_of_type is not None
             if bound_of_type is None:
-                most = _fractional(pricer, pricer.gains(worth, _FINE))
+                most = _fractional(pricer, pricer.gains(worth, unit))
             else:
-                most = max(0, bound_of_type, self._beyond(pricer, worth))
+                most = max(0, bound_of_type, self._beyond(pricer, worth, unit))
             slack += self.hosts[number] * most
             if filling is not None:
                 real = float(pricer.gains(np.floor(duals.cover).astype(np.int64)) @ filling.chosen)
                 if real > duals.hosts[number] + 1e-6 * max(duals.hosts[number], 1e6):
                     added += self._add_filling(pricer, filling)
-        unit = int(_FINE * duals.priority)
-        bound = unit * self.keep - slack
-        bound += int(
-            (self.fleet.counts * np.minimum(0, worth - unit * self.fleet.priorities)).sum()
-        )
+        of_priority = int(unit * duals.priority)
+        bound = of_priority * self.keep - slack
+        beyond = np.minimum(0, worth - of_priority * self.fleet.priorities)
+        bound += int((self.fleet.counts * beyond).sum())
         if self.keep >= int(self.fleet.counts @ self.fleet.priorities):
             bound = max(bound, int(self.fleet.counts @ worth) - slack)
-        bound = -(-bound // _FINE)
+        bound = -(-bound // unit)
         if bound > self.pool.bound:
             self.pool.bound = bound
             self._best = cover.copy()
         return added, proven
 
-    def _beyond(self, pricer: Pricer, worth: Ints) -> int:
+    def _unit(self, duals: Duals, cover: Floats) -> int:
+        """The parts of a cost unit to count in: as fine as whole numbers of 64 bits allow."""
+        most = float(self.fleet.counts @ cover) + float(self.hosts @ np.maximum(duals.hosts, 0.0))
+        most += abs(float(duals.priority)) * float(self.fleet.counts @ self.fleet.priorities)
+        for pricer in self.pricers:
+            gain = np.maximum(cover[pricer.shape] - pricer.cost, 0.0)
+            most = max(most, float(gain @ pricer.most_relaxed))
+        return max(1, min(_FINEST, 1 << int(math.log2(_LARGEST / max(most, 1.0)))))
+
+    def _beyond(self, pricer: Pricer, worth: Ints, unit: int) -> int:
         """A bound that patterns which were not listed may force; 0 where they are worth nothing."""
-        if any(worth[c] > _FINE * cost for c, cost in pricer.missing_cost.items()):
-            return _fractional(pricer, pricer.gains(worth, _FINE))
+        if any(worth[c] > unit * cost for c, cost in pricer.missing_cost.items()):
+            return _fractional(pricer, pricer.gains(worth, unit))
         return 0
 
     def _add_filling(self, pricer: Pricer, filling: Filling) -> bool:
