@@ -158,6 +158,8 @@ class Generator:
             self.pool.rounds += 1
             if self._is_proven(gap) and not self._raise_penalties():
                 self.is_over = True
+                if not self._is_proven(0.0):  # prices are often whole but for what floats lose
+                    self._price_exactly(duals, np.round(duals.cover), work, deadline)
                 break
             if not stalled and self._price_quickly(duals, duals.cover):
                 continue

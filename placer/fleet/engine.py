@@ -22,6 +22,9 @@ from placer.problem import Problem
 from placer.result import Level
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
+_NOTHING = 1e-9
+"""A gap of the cost that nothing is spent on."""
+
 _RELAXED_GAP = 1e-7
 """Column generation ends where relaxation and bound are as near as this."""
 
@@ -245,8 +248,8 @@ class _Engine:
             self._repack(plan, self.pool.duals, deadline, self._is_packed, idle=_MEND_IDLE)
 
     def _is_enough(self, plan: Plan) -> bool:
-        """Whether nothing is left to gain: all are placed, at the bound."""
-        return self._is_packed(plan) and plan.cost <= self._bound()
+        """Whether nothing worth any time is left to gain: all are placed, at the bound."""
+        return self._is_packed(plan) and plan.cost - self._bound() <= _NOTHING * plan.cost
 
     def _repack(
         self,

@@ -61,7 +61,7 @@ class DomainCore:
 
     ``spilled`` are vnodes of ``pages[i]`` pages that are *preferred* and need not be at home.
     With any, the best assignment is proven best only at ``local_cost``, where every access is
-    local.
+    local, and only where all that is ``seen``: memory away from home costs more than local.
     """
 
     core: QuadraticCore
@@ -71,6 +71,7 @@ class DomainCore:
     rooms: Rooms
     asked: Mask
     spilled: tuple[int, ...]
+    seen: bool
     pages: Ints
     local_cost: int
     unit: UnitCost | None
@@ -139,18 +140,6 @@ class DomainCore:
         )
 
 
-def core_of(domain: Domain, host: Host) -> QuadraticCore | None:
-    """Return the core that says all of ``domain`` on ``host``, or None where none does.
-
-    Its cost is the model's to the last unit, its rows of demand are pages (overhead on
-    vnode 0), vcpus, and extents of 2 MiB and 1 GiB where such pages are wanted.
-    """
-    found = describe(domain, host)
-    if found is None or found.terms is not None or found.scale != 1 or found.spilled:
-        return None
-    return found.core
-
-
 def describe(domain: Domain, host: Host) -> DomainCore | None:
     """Return ``domain`` on ``host`` as a core with its terms, or None where it is not plain."""
     if domain.auto_vnodes or domain.cpu_spill == "free":
@@ -177,8 +166,6 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
     if off_soft is None:
         return None
     shares = integer_shares(domain)
-    if spilled and not _is_seen_from_home(domain, host, least, shares):
-        return None
     has_soft = any(mask is not None for mask in domain.soft_affinity)
     scale = domain.num_vcpus + 1 if has_soft else 1
     fixed = domain.vcpu_to_vnode is not None
@@ -208,6 +195,7 @@ def describe(domain: Domain, host: Host) -> DomainCore | None:
         rooms=rooms,
         asked=_asked_for(domain, host),
         spilled=spilled,
+        seen=_is_seen_from_home(domain, host, least, shares),
         pages=domain.vnode_pages,
         local_cost=domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS,
         unit=unit if alike else None,

@@ -325,7 +325,7 @@ class _Trials:
         if not self.complete or self.best is None:
             return self.complete
         found = self.best[1]
-        return not found.spilled or self.values()[1] == found.local_cost
+        return not found.spilled or (found.seen and self.values()[1] == found.local_cost)
 
     def placement(self) -> Placement | None:
         """The best placement so far, its pcpus named."""
