@@ -211,14 +211,44 @@ def draw_instance(seed: int, number: int) -> Record:
             return {"number": number, **record, "answer": known or None}
 
 
+def draw_crowd(seed: int, number: int) -> Record:
+    """Draw 8 vnodes with homes of their own that each fit the same 7 of 16 pnodes."""
+    draw = np.random.default_rng([seed, number, 16])
+    slit, pcpus, gib = sockets(4, 4, 12, 32), 16, 96
+    roomy = draw.permutation(16) < 7
+    even, fixed, measured = number % 2 == 0, number // 2 % 2 == 0, number // 4 % 2 == 0
+    vnode_mib = np.full(8, 24 * GIB) if even else draw.integers(20 * GIB, 28 * GIB, 8) // 2 * 2
+    free = np.where(roomy, draw.integers(40, 93, 16), draw.integers(4, 19, 16)) * GIB
+    domain: Record = {"type": "pv", "vnode_mib": vnode_mib.tolist(), "vcpus": 32}
+    if fixed:
+        domain["vcpu_to_vnode"] = np.repeat(np.arange(8), 4).tolist()
+    if measured:
+        domain["access"] = (draw.integers(0, 20, (8, 8)) + 60 * np.eye(8, dtype=int)).tolist()
+    domain["distinct_pnodes"] = True
+    host = {
+        "shape": "16p-12-32",
+        "total_mib": [gib * GIB] * 16,
+        "free_mib": free.tolist(),
+        "pcpus": [pcpus] * 16,
+        "threads": 2,
+        "distances": slit,
+    }
+    record = {"number": number, "kind": "crowd", "host": host, "domain": domain, "answer": None}
+    if find_answer(make_problem(record), Limits(time_limit=60.0)).status != "infeasible":
+        raise ValueError(f"crowd {number} of seed {seed} can be placed")
+    return record
+
+
 def main() -> None:
     """Print the set."""
     parser = argparse.ArgumentParser(description="Draw single placements.")
+    parser.add_argument("--crowd", action="store_true", help="8 vnodes for 7 of 16 pnodes")
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     for number in range(arguments.count):
-        record = draw_instance(arguments.seed, number)
+        draw = draw_crowd if arguments.crowd else draw_instance
+        record = draw(arguments.seed, number)
         sys.stdout.write(json.dumps(record, separators=(",", ":")) + "\n")
 
 

@@ -6,6 +6,7 @@ in process, warm: placement, frames, checks, baselines and the explanation of re
 answer is held against the stored one; exits 1 where one differs.
 
     python benchmarks/single.py
+    python benchmarks/single.py --instances datasets/single/crowd.jsonl
     python benchmarks/single.py --engine core      # the quadratic core alone, nothing around it
     python benchmarks/single.py --engine cpsat --seconds 10  # the encoding in its place
 """
@@ -125,10 +126,11 @@ def main() -> None:
     """Time the set and print the table."""
     parser = argparse.ArgumentParser(description="Time single placements.")
     parser.add_argument("--engine", choices=ENGINES, default="solve")
+    parser.add_argument("--instances", type=Path, default=STORED, metavar="FILE")
     parser.add_argument("--count", type=int, help="only the first so many instances")
     parser.add_argument("--seconds", type=float, help="time limit of one instance")
     arguments = parser.parse_args()
-    lines = STORED.read_text().splitlines()[: arguments.count]
+    lines = arguments.instances.read_text().splitlines()[: arguments.count]
     ask = ENGINES[arguments.engine](arguments.seconds)
     measured, wrong = measure([json.loads(line) for line in lines], ask)
     rows: dict[str, list[tuple[str, float]]] = defaultdict(list)

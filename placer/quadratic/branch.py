@@ -61,6 +61,7 @@ def solve_core(
     deadline: float = math.inf,
     catch_interrupt: bool = False,
     tell: Callable[[int | None], None] | None = None,
+    in_order: bool = True,
 ) -> BranchAnswer:
     """Return the best assignment of ``core``, the lexicographically first of several.
 
@@ -69,7 +70,8 @@ def solve_core(
     not looked for: with ``proven`` and no locations there is none up to there. The search
     ends without proof after ``max_nodes`` partial assignments, at ``deadline`` (of
     ``time.monotonic``) and, with ``catch_interrupt``, by Ctrl-C. ``tell`` hears the least cost
-    so far, often. Raises ValueError where costs do not fit 64 bits.
+    so far, often. Without ``in_order`` any assignment of the least cost will do. Raises
+    ValueError where costs do not fit 64 bits.
     """
     nothing = BranchAnswer(
         locations=None, cost=None, bound=0 if upper is None else upper + 1, proven=True
@@ -95,14 +97,16 @@ def solve_core(
     cost = int(found.bound[0])
     if bound is not None and bound < cost:
         return search.answer(found, bound, proven=False)
+    if not in_order:
+        return search.answer(found, cost, proven=True)
     ordered = Tables(core, range(core.num_facilities), terms)
-    in_order = _Search(ordered, max_nodes, deadline, tell)
-    in_order.nodes, in_order.best, in_order.catches = search.nodes, found, catch_interrupt
-    first = in_order.find_first(cost)
+    again = _Search(ordered, max_nodes, deadline, tell)
+    again.nodes, again.best, again.catches = search.nodes, found, catch_interrupt
+    first = again.find_first(cost)
     if first is None:
-        search.nodes, search.interrupted = in_order.nodes, in_order.interrupted
+        search.nodes, search.interrupted = again.nodes, again.interrupted
         return search.answer(found, cost, proven=False)
-    return in_order.answer(first, cost, proven=True)
+    return again.answer(first, cost, proven=True)
 
 
 def _fits(core: QuadraticCore) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

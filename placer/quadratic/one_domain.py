@@ -78,7 +78,7 @@ def place_any(problem: Problem) -> Answer | None:
     if not _is_of_this_kind(problem):
         return None
     domain = problem.domains[0]
-    effort = Effort(max_nodes=_MAX_ANY_NODES, walks=False)
+    effort = Effort(max_nodes=_MAX_ANY_NODES, walks=False, in_order=False)
     tried = _Trials(domain, effort, any_will_do=True)
     tried.try_hosts([host for host in problem.hosts if _may_run_on(domain, host)])
     if tried.interrupted:
@@ -351,7 +351,7 @@ def _is_refused(found: DomainCore, domain: Domain) -> bool:
     ):
         return True
     core = found.refusing(vcpus_stay=domain.cpu_spill == "never")
-    answer = solve_core(core, max_nodes=MAX_NODES)
+    answer = solve_core(core, max_nodes=MAX_NODES, in_order=False)
     return answer.proven and answer.locations is None
 
 

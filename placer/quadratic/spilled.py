@@ -72,7 +72,7 @@ def find_spreads(domain: Domain, host: Host, found: DomainCore) -> Iterator[Spre
 
 def _find_homes(domain: Domain, found: DomainCore) -> BranchAnswer | None:
     try:
-        answer = solve_core(found.core, max_nodes=_MAX_NODES, terms=found.terms)
+        answer = solve_core(found.core, max_nodes=_MAX_NODES, terms=found.terms, in_order=False)
         if answer.locations is not None or domain.cpu_spill == "never":
             return answer
         if int(found.rooms.most.sum()) < domain.num_vcpus:
@@ -81,7 +81,7 @@ def _find_homes(domain: Domain, found: DomainCore) -> BranchAnswer | None:
         if leaving is None:
             return None
         core, terms = leaving
-        return solve_core(core, max_nodes=_MAX_NODES, terms=terms)
+        return solve_core(core, max_nodes=_MAX_NODES, terms=terms, in_order=False)
     except ValueError:  # costs beyond 64 bits
         return None
 

@@ -54,6 +54,7 @@ class Effort:
     clock, so that equal questions end at equal points; the clock ends them only on a machine
     that is much slower, at ``deadline`` (of ``time.monotonic``). ``max_nodes`` are the partial
     assignments that any host is worth; without ``walks`` they are all that is done.
+    Without ``in_order`` any of several best assignments will do.
     Costs of cores are told ``scale`` times too large.
     """
 
@@ -61,6 +62,7 @@ class Effort:
     max_nodes: int
     num_hosts: int = 1
     walks: bool = True
+    in_order: bool = True
     progress: Progress | None = None
     scale: int = 1
     work: float = 0.0
@@ -178,6 +180,7 @@ class _Branches:
             deadline=self.effort.deadline,
             catch_interrupt=True,
             tell=tell,
+            in_order=self.effort.in_order,
         )
         self.nodes += answer.nodes
         self.effort.work += answer.nodes / self.nodes_per_work
