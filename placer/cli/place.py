@@ -272,7 +272,9 @@ def _say_unplaced(result: Result) -> None:
         say(f"error: {words}")
     for refusal in result.unplaced:
         say(f"error: {refusal.domain}: not placed: {refusal.reason}")
+        certificate = (refusal.certificate,) if refusal.certificate else ()
         for label, texts in (
+            ("proven by", certificate),
             ("against it", refusal.binding),
             ("short by", refusal.short_by),
             ("would help", refusal.nearest),

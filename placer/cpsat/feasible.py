@@ -61,7 +61,9 @@ class Questions:
         if answer is None and best and (self._best_work or chosen):
             work = min(_SHARE * left, self._best_work or left)
             box = TimeBox(self.limits, work=work, within=self.box)
-            answer = search(problem, self.limits, box=box, in_order=False)
+            soon = place_soon(problem, self.limits)
+            start = None if soon is None else soon.placement
+            answer = search(problem, self.limits, start=start, box=box, in_order=False)
         box = TimeBox(self.limits, work=_SHARE * left, within=self.box)
         if answer is None or (answer.status == "unknown" and not chosen):
             answer = self._place(problem, box)

@@ -96,6 +96,7 @@ def test_what_cannot_be_placed_is_proven_impossible_with_its_reasons(
     assert ended.code == 3
     assert "error: no placement exists\n" in ended.err
     assert "error: large: not placed: needs 64.0 GiB" in ended.err
+    assert "  proven by: capacity count\n" in ended.err
     assert "  short by: " in ended.err
     assert "Traceback" not in ended.err
     run = read_run(tmp_path / "run")
