@@ -25,7 +25,7 @@ from placer.frames import (
     DomainFrames,
 )
 from placer.host import Host, RunningDomain
-from placer.placement import PlacedDomain, Placement
+from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Group, Problem, Running, as_running, join_groups
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
@@ -97,10 +97,7 @@ class Run:
     @cached_property
     def placed_on(self) -> dict[str, list[PlacedDomain]]:
         """The placed domains of each host that has any, by its name."""
-        by_host: dict[str, list[PlacedDomain]] = {}
-        for placed in self.placed:
-            by_host.setdefault(placed.host, []).append(placed)
-        return by_host
+        return by_host(self.placed)
 
 
 @dataclass(frozen=True, kw_only=True)
