@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from placer.units import (
     SPILL_UNITS,
 )
 
+IntRows = tuple[tuple[int, ...], ...]
+ShareRows = tuple[tuple[Fraction, ...], ...]
+
 
 def access_fractions(domain: Domain, vnode_pages: Ints) -> list[list[Fraction]]:
     """Return ``a[i][j]``, exact and unrounded, for vnodes of ``vnode_pages`` pages.
@@ -33,18 +37,39 @@ def access_fractions(domain: Domain, vnode_pages: Ints) -> list[list[Fraction]]:
     the row. Where the solver chose how many vnodes there are, distances are 10 and 20.
     A row that is absent is all 0.
     """
-    sizes = [int(pages) for pages in vnode_pages]
+    return _fractions(*_access_given(domain, vnode_pages))
+
+
+def access_units(domain: Domain, vnode_pages: Ints) -> list[list[int]]:
+    """Return ``A[i][j]``: 10,000 to a row by largest remainder, ties to the lowest j."""
+    return [list(row) for row in _units(*_access_given(domain, vnode_pages))]
+
+
+def _access_given(
+    domain: Domain, vnode_pages: Ints
+) -> tuple[tuple[int, ...], IntRows | None, ShareRows | None]:
+    """Sizes, the distances given and the shares measured, as far as they are of these vnodes."""
+    sizes = tuple(vnode_pages.tolist())
+    distances = access = None
+    if domain.num_vnodes == len(sizes):
+        distances = tuple(map(tuple, domain.distances.tolist()))
+    if domain.access is not None and len(domain.access) == len(sizes):
+        access = domain.access
+    return sizes, distances, access
+
+
+def _fractions(
+    sizes: tuple[int, ...], distances: IntRows | None, access: ShareRows | None
+) -> list[list[Fraction]]:
     num_vnodes = len(sizes)
+    if access is not None:
+        return [list(row) or [Fraction(0)] * num_vnodes for row in access]
     rows: list[list[Fraction]] = []
     for i in range(num_vnodes):
-        if domain.access is not None and len(domain.access) == num_vnodes:
-            measured = list(domain.access[i]) or [Fraction(0)] * num_vnodes
-            rows.append(measured)
-            continue
         weights = []
         for j in range(num_vnodes):
-            if domain.num_vnodes == num_vnodes:
-                distance = int(domain.distances[i, j])
+            if distances is not None:
+                distance = distances[i][j]
             else:
                 distance = LOCAL_DISTANCE if i == j else REMOTE_DISTANCE
             weights.append(Fraction(sizes[j], distance))
@@ -53,13 +78,14 @@ def access_fractions(domain: Domain, vnode_pages: Ints) -> list[list[Fraction]]:
     return rows
 
 
-def access_units(domain: Domain, vnode_pages: Ints) -> list[list[int]]:
-    """Return ``A[i][j]``: 10,000 to a row by largest remainder, ties to the lowest j."""
+@lru_cache(maxsize=4096)
+def _units(sizes: tuple[int, ...], distances: IntRows | None, access: ShareRows | None) -> IntRows:
+    """A of all domains that are alike in these, counted once."""
     rows = []
-    for shares in access_fractions(domain, vnode_pages):
+    for shares in _fractions(sizes, distances, access):
         whole = sum(shares, Fraction(0))
         if whole == 0:
-            rows.append([0] * len(shares))
+            rows.append((0,) * len(shares))
             continue
         exact = [SHARE_UNITS * share / whole for share in shares]
         units = [value.numerator // value.denominator for value in exact]
@@ -67,8 +93,8 @@ def access_units(domain: Domain, vnode_pages: Ints) -> list[list[int]]:
         rest = [value - unit for value, unit in zip(exact, units, strict=True)]
         for j in sorted(range(len(rest)), key=lambda j: -rest[j])[:missing]:
             units[j] += 1
-        rows.append(units)
-    return rows
+        rows.append(tuple(units))
+    return tuple(rows)
 
 
 def granule_pages(vnode_pages: int) -> int:
