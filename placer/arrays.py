@@ -25,7 +25,7 @@ def read_only(values: npt.ArrayLike, *, ndim: int = 1) -> Ints:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.ndim != ndim:
         raise ValueError(f"expected whole numbers in {ndim} dimensions")
-    array = array.astype(np.int64, copy=True)
+    array = array.astype(np.int64, copy=False)
     array.setflags(write=False)
     return array
 

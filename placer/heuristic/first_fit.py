@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from placer.arrays import Ints
 from placer.domain import Domain
-from placer.heuristic.libxl import HostState, charge_overhead, hard_masks, may_use, run_vcpus
+from placer.heuristic.host_state import HostState, Rooms, count_on, hosts_for, layouts_of
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 
@@ -23,12 +22,14 @@ def place(problem: Problem) -> Placement:
     lie in pieces, and groups and memory policies are not looked at. Domains that find no
     host are named in ``unplaced``.
     """
-    states = [HostState.of(host) for host in problem.hosts]
+    layouts = layouts_of(problem.hosts)
+    states = [HostState(*pair) for pair in zip(problem.hosts, layouts, strict=True)]
     for state in states:
-        state.free -= np.minimum(state.host.reserve_pages, state.free)
-    free = np.array([int(state.free.sum()) for state in states])
-    room = np.array([_vcpu_room(state) for state in states])
+        kept = np.minimum(state.host.reserve_pages, state.host.free_pages)
+        state.free = (state.host.free_pages - kept).tolist()
     left = [_vcpus_left(state) for state in states]
+    vcpu_room = [sum(pnodes) for pnodes in left]
+    rooms = Rooms([sum(state.free) for state in states], vcpu_room)
     placed: dict[str, PlacedDomain] = {}
     order = sorted(
         range(len(problem.domains)),
@@ -37,14 +38,13 @@ def place(problem: Problem) -> Placement:
     for number in order:
         domain = problem.domains[number]
         need = domain.memory_pages + domain.overhead_pages
-        for host in np.flatnonzero((free >= need) & (room >= domain.num_vcpus)).tolist():
-            if not may_use(domain, states[host].host):
-                continue
-            answer = _place_on(states[host], left[host], domain)
-            if answer is not None:
-                placed[domain.name] = answer
-                free[host] = int(states[host].free.sum())
-                room[host] -= domain.num_vcpus
+        most_pnode = int(domain.vnode_pnode.max())
+        for host in hosts_for(problem, domain, rooms, need, domain.num_vcpus):
+            state = states[host]
+            if most_pnode < state.host.num_pnodes and state.layout.runs(domain):
+                placed[domain.name] = _place_on(state, left[host], domain)
+                vcpu_room[host] -= domain.num_vcpus
+                rooms.set(host, sum(state.free), vcpu_room[host])
                 break
     return Placement(
         domains=tuple(placed[d.name] for d in problem.domains if d.name in placed),
@@ -52,61 +52,56 @@ def place(problem: Problem) -> Placement:
     )
 
 
-def _vcpus_left(state: HostState) -> Ints:
+def _vcpus_left(state: HostState) -> list[int]:
     """How many more vcpus each pnode takes, those that run counted."""
     host = state.host
-    pcpus = np.bincount(host.pcpu_pnode, minlength=host.num_pnodes)
-    own = np.isin(host.pcpu_ids, [c for d in host.running for c in d.dedicated_pcpus])
-    pcpus = pcpus - np.bincount(host.pcpu_pnode[own], minlength=host.num_pnodes)
+    own = tuple(pcpu for running in host.running for pcpu in running.dedicated_pcpus)
+    pcpus = state.layout.pcpus - count_on(host, own)
     running = sum((d.vcpus_on for d in host.running), np.zeros_like(pcpus))
     over, under = host.overcommit.numerator, host.overcommit.denominator
-    return np.asarray(np.maximum(pcpus * over // under - running, 0), dtype=np.int64)
+    left: list[int] = np.maximum(pcpus * over // under - running, 0).tolist()
+    return left
 
 
-def _vcpu_room(state: HostState) -> int:
-    return int(_vcpus_left(state).sum())
-
-
-def _place_on(state: HostState, left: Ints, domain: Domain) -> PlacedDomain | None:
-    """Place a domain on a host that holds it as a whole; None where a vcpu may run nowhere."""
-    host, sizes = state.host, domain.vnode_pages
-    hard = hard_masks(host, domain)
-    if not hard.any(axis=1).all() or int(domain.vnode_pnode.max()) >= host.num_pnodes:
-        return None
+def _place_on(state: HostState, left: list[int], domain: Domain) -> PlacedDomain:
+    """Place a domain on a host that holds it as a whole and where each vcpu may run."""
+    host = state.host
+    sizes: list[int] = domain.vnode_pages.tolist()
     vcpu_to_vnode = domain.vcpu_to_vnode
     if vcpu_to_vnode is None:
         vcpu_to_vnode = np.arange(domain.num_vcpus, dtype=np.int64) * len(sizes) // domain.num_vcpus
-    counts = np.bincount(vcpu_to_vnode, minlength=len(sizes))
-    pages = np.zeros((len(sizes), host.num_pnodes), dtype=np.int64)
-    home = np.zeros(len(sizes), dtype=np.int64)
-    for vnode in np.lexsort((-counts, -sizes)).tolist():
-        asked = int(domain.vnode_pnode[vnode])
-        fits = (state.free >= sizes[vnode]) & (left >= counts[vnode])
-        fits = fits if fits.any() else state.free >= sizes[vnode]
-        if asked >= 0:
-            fits = np.arange(host.num_pnodes) == asked
-        home[vnode] = int(np.flatnonzero(fits)[0]) if fits.any() else int(state.free.argmax())
-        _lay(state.free, pages[vnode], int(home[vnode]), int(sizes[vnode]))
-        left[home[vnode]] = max(0, int(left[home[vnode]]) - int(counts[vnode]))
-    home = np.where(sizes > 0, pages.argmax(axis=1), home)
-    charge_overhead(state.free, int(home[0]), domain.overhead_pages)
-    pcpus = run_vcpus(state, home[vcpu_to_vnode], hard)
+    counts: list[int] = np.bincount(vcpu_to_vnode, minlength=len(sizes)).tolist()
+    asked: list[int] = domain.vnode_pnode.tolist()
+    pages = [[0]] * len(sizes)
+    home = [0] * len(sizes)
+    for vnode in sorted(range(len(sizes)), key=lambda n: (-sizes[n], -counts[n])):
+        first = asked[vnode]
+        if first < 0:
+            first = _first_pnode(state.free, left, sizes[vnode], counts[vnode])
+        pages[vnode] = state.take(first, sizes[vnode])
+        left[first] = max(0, left[first] - counts[vnode])
+        # Where it lies in pieces, most of it may lie elsewhere.
+        home[vnode] = pages[vnode].index(max(pages[vnode])) if sizes[vnode] else first
+    state.take(home[0], domain.overhead_pages)
+    pcpus = state.run_vcpus(domain, [home[vnode] for vnode in vcpu_to_vnode.tolist()])
     return PlacedDomain(
         domain=domain.name,
         host=host.name,
-        vnode_pages=sizes,
-        home=home,
-        pages=pages,
+        vnode_pages=domain.vnode_pages,
+        home=np.array(home, dtype=np.int64),
+        pages=np.array(pages, dtype=np.int64),
         vcpu_to_vnode=vcpu_to_vnode,
         vcpu_to_pnode=host.pcpu_pnode[pcpus],
         vcpu_to_pcpu=host.pcpu_ids[pcpus],
     )
 
 
-def _lay(free: Ints, pages: Ints, home: int, size: int) -> None:
-    """Take a vnode's pages from ``home``, what it lacks from the lowest pnode up."""
-    for pnode in (home, *range(len(free))):
-        taken = min(size, int(free[pnode]))
-        pages[pnode] += taken
-        free[pnode] -= taken
-        size -= taken
+def _first_pnode(free: list[int], left: list[int], size: int, num_vcpus: int) -> int:
+    """The first pnode with room for memory and vcpus, else for memory, else the one with most."""
+    for pnode, pages in enumerate(free):
+        if pages >= size and left[pnode] >= num_vcpus:
+            return pnode
+    for pnode, pages in enumerate(free):
+        if pages >= size:
+            return pnode
+    return free.index(max(free))

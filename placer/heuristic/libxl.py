@@ -8,26 +8,23 @@ docs/baseline.md for what is followed and what is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.domain import Domain
+from placer.heuristic.host_state import HostState, Rooms, hosts_for, layouts_of
 from placer.host import Host
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
-from placer.units import PAGE_KIB, PAGES_2MIB
+from placer.units import PAGES_2MIB
 
 MOST_PNODES: Final = 16
 """libxl does not search on hosts with more: there are 2**16 - 1 sets already."""
-
-
-Masks = npt.NDArray[np.bool_]
 
 
 def place(problem: Problem) -> Placement:
@@ -38,18 +35,18 @@ def place(problem: Problem) -> Placement:
     memory policies): libxl knows nothing of them. Domains that no host will hold are
     named in ``unplaced``.
     """
-    states = [HostState.of(host) for host in problem.hosts]
-    free = np.array([int(state.free.sum()) for state in states])
+    layouts = layouts_of(problem.hosts)
+    states = [HostState(*pair) for pair in zip(problem.hosts, layouts, strict=True)]
+    rooms = Rooms([sum(state.free) for state in states])
     placed: list[PlacedDomain] = []
     unplaced: list[str] = []
     for domain in problem.domains:
-        for number in np.flatnonzero(free >= domain.memory_pages + domain.overhead_pages).tolist():
-            if may_use(domain, states[number].host):
-                found = _place_on(states[number], domain)
-                if found is not None:
-                    placed.append(found)
-                    free[number] = int(states[number].free.sum())
-                    break
+        need = domain.memory_pages + domain.overhead_pages
+        for host in hosts_for(problem, domain, rooms, need):
+            if states[host].layout.runs(domain):
+                placed.append(_place_on(states[host], domain))
+                rooms.set(host, sum(states[host].free))
+                break
         else:
             unplaced.append(domain.name)
     return Placement(domains=tuple(placed), unplaced=tuple(unplaced))
@@ -68,59 +65,26 @@ def choose_pnodes(
     first. Distances play no part (libxl_numa.c, numa_cmpf).
     """
     pcpus = np.bincount(host.pcpu_pnode, minlength=host.num_pnodes)
-    if not 1 < host.num_pnodes <= MOST_PNODES:
+    return _choose(pcpus, free_pages, nr_vcpus, num_vcpus, need_pages)
+
+
+def _choose(
+    pcpus: Ints, free_pages: Ints, nr_vcpus: Ints, num_vcpus: int, need_pages: int
+) -> tuple[int, ...] | None:
+    """choose_pnodes on a host with ``pcpus[p]`` pcpus on pnode p."""
+    if not 1 < len(pcpus) <= MOST_PNODES:
         return None
     suitable = np.flatnonzero(pcpus)
     fewest = -(-num_vcpus // int(pcpus[0])) if pcpus[0] and (pcpus == pcpus[0]).all() else 1
     for size in range(min(fewest, len(suitable)), len(suitable) + 1):
         sets = suitable[_subsets(len(suitable), size)]
-        free = free_pages[sets].sum(axis=1) * PAGE_KIB
-        valid = free >= need_pages * PAGE_KIB
-        valid &= pcpus[sets].sum(axis=1) >= num_vcpus
+        free = free_pages[sets].sum(axis=1)
+        valid = (free >= need_pages) & (pcpus[sets].sum(axis=1) >= num_vcpus)
         if valid.any():
             sets, free = sets[valid], free[valid]
             best = np.lexsort((-free, nr_vcpus[sets].sum(axis=1)))[0]
             return tuple(sets[best].tolist())
     return None
-
-
-def count_running_vcpus(host: Host) -> Ints:
-    """Return how many vcpus of running domains may run on each pnode, shape (P,).
-
-    A vcpu that nothing ties to a pnode counts on every one (nr_vcpus_on_nodes); a
-    dedicated pcpu counts as one vcpu.
-    """
-    counts = np.zeros(host.num_pnodes, dtype=np.int64)
-    for running in host.running:
-        own = np.isin(host.pcpu_ids, running.dedicated_pcpus)
-        counts += running.vcpus_on + running.floating_vcpus
-        counts += np.bincount(host.pcpu_pnode[own], minlength=host.num_pnodes)
-    return counts
-
-
-@dataclass
-class HostState:
-    """One host as the domains placed so far leave it.
-
-    ``free[p]``: free pages. ``nr_vcpus[p]``: vcpus that may
-    run on pnode p. ``vcpus_on_pcpu[c]``: vcpus that run on one pcpu, as far as known.
-    """
-
-    host: Host
-    free: Ints
-    nr_vcpus: Ints
-    vcpus_on_pcpu: Ints
-
-    @classmethod
-    def of(cls, host: Host) -> HostState:
-        """Return the state of a host on which nothing of the batch is placed yet."""
-        pinned = [pcpu for running in host.running for pcpu in running.dedicated_pcpus]
-        return cls(
-            host,
-            host.free_pages.copy(),
-            count_running_vcpus(host),
-            np.isin(host.pcpu_ids, pinned).astype(np.int64),
-        )
 
 
 @lru_cache(maxsize=MOST_PNODES * MOST_PNODES)
@@ -129,68 +93,52 @@ def _subsets(total: int, size: int) -> Ints:
     return np.array(list(combinations(range(total), size)), dtype=np.int64)
 
 
-def may_use(domain: Domain, host: Host) -> bool:
-    """Whether the administrator would run xl there at all."""
-    allowed = domain.hosts is None or host.name in domain.hosts
-    return allowed and host.name not in domain.forbidden_hosts
-
-
-def _place_on(state: HostState, domain: Domain) -> PlacedDomain | None:
-    """Place ``domain`` where its memory is free; None where a vcpu may run nowhere."""
-    host = state.host
-    hard = hard_masks(host, domain)
-    if not hard.any(axis=1).all():
-        return None
-    sizes = domain.vnode_pages
-    if _is_usable(state, domain):
-        vnode_pnode = domain.vnode_pnode.copy()
-        nodemap = sorted(set(vnode_pnode.tolist()))
+def _place_on(state: HostState, domain: Domain) -> PlacedDomain:
+    """Place ``domain`` where its memory is free; each of its vcpus may run somewhere."""
+    host, layout = state.host, state.layout
+    sizes: list[int] = domain.vnode_pages.tolist()
+    vnode_pnode: list[int] = domain.vnode_pnode.tolist()
+    if _is_usable(state, vnode_pnode, sizes):
+        nodemap = sorted(set(vnode_pnode))
     else:
         nodemap = _nodemap(state, domain)
         vnode_pnode = _vnodes_to_pnodes(state.free, nodemap, sizes)
     pages = _pages(state.free, nodemap, vnode_pnode, sizes)
-    home = np.asarray(pages.argmax(axis=1), dtype=np.int64)
-    home[sizes == 0] = np.where(vnode_pnode < 0, nodemap[0], vnode_pnode)[sizes == 0]
+    home = []
+    for size, pnode, on in zip(sizes, vnode_pnode, pages, strict=True):
+        # A vnode without memory lies where it was put, or on the first pnode chosen.
+        empty = nodemap[0] if pnode < 0 else pnode
+        home.append(on.index(max(on)) if size else empty)
     vcpu_to_vnode = domain.vcpu_to_vnode
     if vcpu_to_vnode is None:
         vcpu_to_vnode = np.arange(domain.num_vcpus, dtype=np.int64) % len(sizes)
-    pcpus = run_vcpus(state, home[vcpu_to_vnode], hard)
-    state.free -= pages.sum(axis=0)
-    charge_overhead(state.free, int(home[0]), domain.overhead_pages)
-    for pnode in nodemap:
-        state.nr_vcpus[pnode] += hard[:, host.pcpu_pnode == pnode].any(axis=1).sum()
+    pcpus = state.run_vcpus(domain, [home[vnode] for vnode in vcpu_to_vnode.tolist()])
+    for on in pages:
+        state.free = [left - taken for left, taken in zip(state.free, on, strict=True)]
+    state.take(home[0], domain.overhead_pages)
+    for hard, num_vcpus in Counter(domain.hard_affinity).items():
+        for pnode in layout.allowed(hard).keys() & nodemap:
+            state.nr_vcpus[pnode] += num_vcpus
     return PlacedDomain(
         domain=domain.name,
         host=host.name,
-        vnode_pages=sizes,
-        home=home,
-        pages=pages,
+        vnode_pages=domain.vnode_pages,
+        home=np.array(home, dtype=np.int64),
+        pages=np.array(pages, dtype=np.int64),
         vcpu_to_vnode=vcpu_to_vnode,
         vcpu_to_pnode=host.pcpu_pnode[pcpus],
         vcpu_to_pcpu=host.pcpu_ids[pcpus],
     )
 
 
-def hard_masks(host: Host, domain: Domain) -> Masks:
-    """Return which pcpus each vcpu may use, shape (N, C)."""
-    masks = np.ones((domain.num_vcpus, host.num_pcpus), dtype=np.bool_)
-    for affinity in set(domain.hard_affinity):
-        if affinity is None:
-            continue
-        named = sorted(affinity.resolve(host.pcpu_ids, host.pcpu_pnode))
-        vcpus = [vcpu for vcpu, own in enumerate(domain.hard_affinity) if own == affinity]
-        masks[vcpus] = np.isin(host.pcpu_ids, named)
-    return masks
-
-
-def _is_usable(state: HostState, domain: Domain) -> bool:
+def _is_usable(state: HostState, vnode_pnode: list[int], sizes: list[int]) -> bool:
     """Whether the user's map names a pnode with room for every vnode."""
-    wanted = domain.vnode_pnode
-    if (wanted < 0).any() or (wanted >= len(state.free)).any():
+    if min(vnode_pnode) < 0 or max(vnode_pnode) >= len(state.free):
         return False
-    used = np.zeros_like(state.free)
-    np.add.at(used, wanted, domain.vnode_pages)
-    return bool((used <= state.free).all())
+    left = state.free.copy()
+    for pnode, size in zip(vnode_pnode, sizes, strict=True):
+        left[pnode] -= size
+    return min(left) >= 0
 
 
 def _nodemap(state: HostState, domain: Domain) -> list[int]:
@@ -205,66 +153,50 @@ def _nodemap(state: HostState, domain: Domain) -> list[int]:
         return everything
     need = domain.memory_pages + domain.overhead_pages
     need = -(-need // PAGES_2MIB) * PAGES_2MIB
-    chosen = choose_pnodes(state.host, state.free, state.nr_vcpus, domain.num_vcpus, need)
+    free, load = np.array(state.free), np.array(state.nr_vcpus)
+    chosen = _choose(state.layout.pcpus, free, load, domain.num_vcpus, need)
     return everything if chosen is None else list(chosen)
 
 
-def _vnodes_to_pnodes(free: Ints, nodemap: list[int], sizes: Ints) -> Ints:
+def _vnodes_to_pnodes(free: list[int], nodemap: list[int], sizes: list[int]) -> list[int]:
     """Return the pnode of each vnode, -1 where none has room.
 
     All vnodes on the first pnode that holds them all; else first fit, pnode by
     pnode, in each the vnodes in order (libxl__init_vnode_to_pnode).
     """
     for pnode in nodemap:
-        if free[pnode] >= sizes.sum():
-            return np.full(len(sizes), pnode, dtype=np.int64)
-    found = np.full(len(sizes), -1, dtype=np.int64)
+        if free[pnode] >= sum(sizes):
+            return [pnode] * len(sizes)
+    found = [-1] * len(sizes)
     for pnode in nodemap:
-        left = int(free[pnode])
-        for vnode in np.flatnonzero(found < 0).tolist():
-            if sizes[vnode] <= left:
+        left = free[pnode]
+        for vnode, size in enumerate(sizes):
+            if found[vnode] < 0 and size <= left:
                 found[vnode] = pnode
-                left -= int(sizes[vnode])
+                left -= size
     return found
 
 
-def _pages(free: Ints, nodemap: list[int], vnode_pnode: Ints, sizes: Ints) -> Ints:
-    """Return the pages of each vnode on each pnode, shape (V, P).
+def _pages(
+    free: list[int], nodemap: list[int], vnode_pnode: list[int], sizes: list[int]
+) -> list[list[int]]:
+    """Return the pages of each vnode on each pnode.
 
     A vnode without a pnode takes what the others leave: in the nodemap first, then
     elsewhere, each time from the lowest pnode up.
     """
-    pages = np.zeros((len(sizes), len(free)), dtype=np.int64)
-    fixed = np.flatnonzero(vnode_pnode >= 0)
-    pages[fixed, vnode_pnode[fixed]] = sizes[fixed]
-    left = free - pages.sum(axis=0)
+    pages = [[0] * len(free) for _ in sizes]
+    left = free.copy()
+    for vnode, pnode in enumerate(vnode_pnode):
+        if pnode >= 0:
+            pages[vnode][pnode] = sizes[vnode]
+            left[pnode] -= sizes[vnode]
     by_turn = nodemap + [pnode for pnode in range(len(free)) if pnode not in nodemap]
-    for vnode in np.flatnonzero(vnode_pnode < 0).tolist():
-        before = np.concatenate([[0], np.cumsum(left[by_turn])[:-1]])
-        pages[vnode, by_turn] = np.clip(sizes[vnode] - before, 0, left[by_turn])
-        left -= pages[vnode]
+    for vnode in (n for n, pnode in enumerate(vnode_pnode) if pnode < 0):
+        missing = sizes[vnode]
+        for pnode in by_turn:
+            taken = min(missing, left[pnode])
+            pages[vnode][pnode] = taken
+            left[pnode] -= taken
+            missing -= taken
     return pages
-
-
-def run_vcpus(state: HostState, wanted: Ints, hard: Masks) -> Ints:
-    """Return the position of the pcpu of each vcpu, the least used one of its pnode.
-
-    A vcpu runs on its vnode's pnode (its soft affinity) where its hard affinity has
-    a pcpu there, else on the lowest pnode where it has one.
-    """
-    chosen = np.empty(len(wanted), dtype=np.int64)
-    for vcpu, pnode in enumerate(wanted.tolist()):
-        allowed = np.flatnonzero(hard[vcpu])
-        on = state.host.pcpu_pnode[allowed]
-        allowed = allowed[on == (pnode if (on == pnode).any() else on.min())]
-        chosen[vcpu] = allowed[state.vcpus_on_pcpu[allowed].argmin()]
-        state.vcpus_on_pcpu[chosen[vcpu]] += 1
-    return chosen
-
-
-def charge_overhead(free: Ints, home: int, overhead: int) -> None:
-    """Take the toolstack's pages from ``home``, what it lacks from the lowest pnode up."""
-    for pnode in (home, *range(len(free))):
-        taken = min(overhead, int(free[pnode]))
-        free[pnode] -= taken
-        overhead -= taken

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from placer.cpulist import CpuList
 from placer.domain import Domain
-from placer.heuristic.libxl import choose_pnodes, count_running_vcpus, place
+from placer.heuristic.host_state import count_running_vcpus
+from placer.heuristic.libxl import choose_pnodes, place
 from placer.host import Host, RunningDomain
 from placer.placement import PlacedDomain
 from placer.problem import Problem
