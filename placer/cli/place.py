@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from placer.errors import Fault
     from placer.problem import Problem
-    from placer.result import Result
+    from placer.result import Refusal, Result
     from placer.run import Run
     from placer.solve import Solution
 
@@ -266,12 +267,19 @@ def _show(run: Run, solution: Solution, *, as_json: bool) -> None:
 
 
 def _say_unplaced(result: Result) -> None:
-    """Write why each domain that was left out has no place."""
+    """Write why each domain that was left out has no place, once for all with one reason."""
     if result.placement is None:
         words = "no placement exists" if result.status == "infeasible" else "no answer was found"
         say(f"error: {words}")
+    if not result.unplaced:
+        return
+    from placer.explain.text import list_names
+
+    alike: dict[Refusal, list[str]] = {}
     for refusal in result.unplaced:
-        say(f"error: {refusal.domain}: not placed: {refusal.reason}")
+        alike.setdefault(replace(refusal, domain=""), []).append(refusal.domain)
+    for refusal, names in alike.items():
+        say(f"error: {list_names(names)}: not placed: {refusal.reason}")
         certificate = (refusal.certificate,) if refusal.certificate else ()
         for label, texts in (
             ("proven by", certificate),

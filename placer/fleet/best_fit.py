@@ -38,9 +38,7 @@ def fill_best(
 
 def widest_first(fleet: Fleet) -> list[int]:
     """Return the classes in the order of best fit: the most vnodes, then the largest."""
-    whole = np.ones(NUM_RESOURCES, dtype=np.float64)
-    for host_type in fleet.types:
-        whole += host_type.capacity.sum(axis=1) * host_type.count
+    whole = _whole(fleet)
 
     def size(shape: DomainClass) -> tuple[float, ...]:
         shares = (shape.demand / whole[:, None])[[PAGES, VCPUS]].tolist()
@@ -48,6 +46,27 @@ def widest_first(fleet: Fleet) -> list[int]:
         return (-shape.priority, -largest, -max(sum(row) for row in shares))
 
     return [shape.number for shape in sorted(fleet.classes, key=size)]
+
+
+def densest_first(fleet: Fleet) -> list[int]:
+    """Return the classes by priority for the share of all hosts that they take.
+
+    This places more than the widest first where not all can be placed.
+    """
+    whole = _whole(fleet)
+
+    def share(shape: DomainClass) -> float:
+        return float((shape.demand.sum(axis=1) / whole).max()) / shape.priority
+
+    return [shape.number for shape in sorted(fleet.classes, key=share)]
+
+
+def _whole(fleet: Fleet) -> npt.NDArray[np.float64]:
+    """What all hosts have of each resource, 1 at least."""
+    whole = np.ones(NUM_RESOURCES, dtype=np.float64)
+    for host_type in fleet.types:
+        whole += host_type.capacity.sum(axis=1) * host_type.count
+    return whole
 
 
 def first_fitting(patterns: Patterns, left: Ints, by: Ints | None = None) -> Ints:

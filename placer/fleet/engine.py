@@ -10,8 +10,9 @@ import numpy as np
 
 from placer.answer import Answer, Limits, Progress
 from placer.cpsat.master import Duals
-from placer.fleet.best_fit import fill_best
+from placer.fleet.best_fit import densest_first, fill_best
 from placer.fleet.columns import ColumnPool, Generator
+from placer.fleet.counting import cost_of_cheapest, most_priority
 from placer.fleet.dive import Dive
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
@@ -20,7 +21,7 @@ from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
 from placer.problem import Problem
 from placer.result import Level
-from placer.units import COST_UNITS, LOCAL_DISTANCE
+from placer.units import COST_UNITS
 
 _NOTHING = 1e-9
 """A gap of the cost that nothing is spent on."""
@@ -42,6 +43,12 @@ _DIVE_SHARE = 0.5
 
 _DIVES = 6
 """How many dives are tried before neighbourhoods."""
+
+_COSTLESS_DIVES = 2
+"""How many of those that place as much priority as can be; the first finds nearly all."""
+
+_LISTING_SHARE = 0.4
+"""Of the time left, how much that may take that begins with a list of other patterns."""
 
 _FEW = 0.005
 """Of all priority, how much a dive may leave out and still be mended."""
@@ -71,8 +78,10 @@ def place_fleet(
     shapes = list_shapes(problem)
     if shapes.odd:
         return None
+    clock = _Clock(started, limits.time_limit)
     fleet = Fleet.of(problem, shapes)
-    return _Engine(problem, fleet, limits, progress, _Clock(started, limits.time_limit)).run()
+    clock.listing = clock.elapsed
+    return _Engine(problem, fleet, limits, progress, clock).run()
 
 
 def is_fleet(problem: Problem) -> bool:
@@ -88,6 +97,8 @@ def is_fleet(problem: Problem) -> bool:
 class _Clock:
     started: float
     limit: float | None
+    listing: float = 0.0
+    """How many seconds it took to list the patterns."""
 
     @property
     def elapsed(self) -> float:
@@ -120,13 +131,16 @@ class _Engine:
         self.pool = ColumnPool()
         self.interrupted = False
         self.total = int(fleet.counts @ fleet.priorities)
-        self.least_lack = 0
+        self.least_lack = self.total - min(self.total, most_priority(fleet.shapes))
+        self.cheapest = (0, 0)
         self.dives = 0
 
     def run(self) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it."""
-        fill_best(self.plan)
-        self.generator = self._new_generator(self.total)
+        if self.least_lack and not self.problem.allow_partial:
+            return Answer(status="infeasible")
+        self._construct()
+        self.generator = self._new_generator(self.total - self.least_lack)
         self.pricers = self.generator.pricers
         self._tell()
         try:
@@ -135,6 +149,15 @@ class _Engine:
             self.interrupted = True
         return self._answer()
 
+    def _construct(self) -> None:
+        """Best fit; where it leaves domains out, the densest first if that places more."""
+        fill_best(self.plan)
+        if self.plan.missing.any():
+            other = Plan(self.fleet)
+            fill_best(other, order=densest_first(self.fleet))
+            if other.rank < self.plan.rank:
+                self.plan = other
+
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)
         self._dive(1, self._is_packed)
@@ -142,8 +165,6 @@ class _Engine:
         self._dive(_DIVES, self._is_enough)
         if not self._is_packed(self.plan):
             self._place_more()
-            if self.generator.keep != self.plan.priority:
-                self.generator = self._new_generator(self.plan.priority)
             self._relax(_COLUMN_SHARE)
             self._dive(_DIVES, self._is_enough)
         self._repack(
@@ -176,16 +197,19 @@ class _Engine:
         self._tell()
 
     def _place_more(self) -> None:
-        """Where domains are still left out: place as many as can be, whatever it costs."""
+        """Where not all are placed: first as much priority as can be, whatever it costs."""
         of_all = self.generator
         self._repack(self.plan, None, self.clock.deadline(0.1), self._is_packed)
         if self.plan.missing.any():
             penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
             self._dive_for(penalties, costless=True, share=0.2)
-            self.least_lack = -(-self._lack_bound(penalties) // COST_UNITS)
+            bound = -(-self._lack_bound(penalties) // COST_UNITS)
+            self.least_lack = max(self.least_lack, bound)
         if not self._is_packed(self.plan):
             self._repack(self.plan, None, self.clock.deadline(0.3), self._is_packed)
         self.generator = of_all
+        if of_all.keep != self.plan.priority:
+            self.generator = self._new_generator(self.plan.priority)
 
     def _dive_for(self, penalties: Floats, *, costless: bool, share: float) -> None:
         """Dive from a relaxation in which domains may be left out at a penalty."""
@@ -199,12 +223,17 @@ class _Engine:
         )
         self.generator.add_plan(self.plan)
         self.pool = self.generator.run(self.clock.deadline(share), tell=self._tell)
-        self._dive(_DIVES, self._is_packed)
+        self._dive(_COSTLESS_DIVES, self._is_packed)
 
     def _lack_bound(self, penalties: Floats) -> int:
-        """What must be left out at least; where vcpus may spill, for want of memory alone."""
+        """What must be left out at least; where vcpus may spill, for want of memory alone.
+
+        Then other patterns are to be listed, for which there may be no time.
+        """
         if not self.fleet.shapes.spill:
             return self.pool.bound
+        if self.clock.deadline(_LISTING_SHARE) < time.monotonic() + self.clock.listing:
+            return 0
         relaxed = Fleet.of(self.problem, self.fleet.shapes.without_vcpus_that_spill())
         generator = Generator(
             relaxed,
@@ -221,10 +250,11 @@ class _Engine:
         return self.total - plan.priority <= self.least_lack
 
     def _local_bound(self) -> int:
-        """Every domain on its best host alone; 0 where it depends on which are left out."""
-        if self.plan.missing.any():
-            return 0
-        return int(self.fleet.least_cost @ self.fleet.counts)
+        """What as much priority costs at least, every domain on its best host alone."""
+        if self.cheapest[0] != self.plan.priority:
+            priority = self.plan.priority
+            self.cheapest = priority, cost_of_cheapest(self.fleet, priority)
+        return self.cheapest[1]
 
     def _dive(self, most: int, is_enough: Callable[[Plan], bool]) -> None:
         """Dive from the relaxation, each time a little differently, until one is good enough."""
@@ -296,12 +326,6 @@ class _Engine:
             return
         self.told = elapsed
         bound = self._bound()
-        vcpus = sum(
-            int(placed) * shape.num_vcpus
-            for placed, shape in zip(self.plan.placed, self.fleet.classes, strict=True)
-        )
-        least = LOCAL_DISTANCE * COST_UNITS * vcpus
-        bound = bound or least
         gap = 100 * (self.plan.cost - bound) / max(1, self.plan.cost)
         self.progress(
             f"placed {int(self.plan.placed.sum())} of {int(self.fleet.counts.sum())}, "

@@ -80,9 +80,9 @@ class Fleet:
         """What a domain of each class costs at least, on its best host; 0 where it fits on none."""
         least = np.zeros(len(self.classes), dtype=np.int64)
         for shape in self.classes:
-            costs = [
-                int(found.cost[0]) for (c, _), found in self.patterns.items() if c == shape.number
-            ]
+            found = [own for (c, _), own in self.patterns.items() if c == shape.number]
+            costs = [int(own.cost[0]) for own in found]
+            costs += [own.missing_cost for own in found if own.missing_cost is not None]
             least[shape.number] = min(costs, default=0)
         return least
 

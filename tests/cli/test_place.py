@@ -118,6 +118,24 @@ def test_a_partial_placement_ends_with_its_own_code(small: Path, large: Path) ->
     assert "error: large: not placed" in ended.err
 
 
+def test_domains_left_out_for_one_reason_are_named_together(tmp_path: Path) -> None:
+    domains = tmp_path / "domains.toml"
+    each = '[[domain]]\nname = "{}"\nmemory = "{}"\nvcpus = 1\n'
+    sizes = {**{f"large-{n}": "64GiB" for n in range(8)}, "larger": "65GiB", "small": "1GiB"}
+    domains.write_text("".join(each.format(*size) for size in sizes.items()), encoding="utf-8")
+    ended = run_placer(
+        "place", domains, "--host", HOST, "--allow-partial", "--out", tmp_path / "run"
+    )
+    assert ended.code == 5
+    errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert [line.split(": not placed: needs ")[0] for line in errors] == [
+        "error: large-0, large-1, large-2, large-3, large-4 and 3 more",
+        "error: larger",
+    ]
+    rows = (tmp_path / "run" / "unplaced.csv").read_text(encoding="utf-8")
+    assert all(f"\n{name},reason," in rows for name in sizes if name != "small")
+
+
 def test_a_full_placement_under_allow_partial_ends_well(small: Path) -> None:
     assert run_placer("place", small, "--host", HOST, "--allow-partial").code == 0
 
