@@ -65,7 +65,6 @@ def _vcpus_left(state: HostState) -> list[int]:
 
 def _place_on(state: HostState, left: list[int], domain: Domain) -> PlacedDomain:
     """Place a domain on a host that holds it as a whole and where each vcpu may run."""
-    host = state.host
     sizes: list[int] = domain.vnode_pages.tolist()
     vcpu_to_vnode = domain.vcpu_to_vnode
     if vcpu_to_vnode is None:
@@ -82,18 +81,7 @@ def _place_on(state: HostState, left: list[int], domain: Domain) -> PlacedDomain
         left[first] = max(0, left[first] - counts[vnode])
         # Where it lies in pieces, most of it may lie elsewhere.
         home[vnode] = pages[vnode].index(max(pages[vnode])) if sizes[vnode] else first
-    state.take(home[0], domain.overhead_pages)
-    pcpus = state.run_vcpus(domain, [home[vnode] for vnode in vcpu_to_vnode.tolist()])
-    return PlacedDomain(
-        domain=domain.name,
-        host=host.name,
-        vnode_pages=domain.vnode_pages,
-        home=np.array(home, dtype=np.int64),
-        pages=np.array(pages, dtype=np.int64),
-        vcpu_to_vnode=vcpu_to_vnode,
-        vcpu_to_pnode=host.pcpu_pnode[pcpus],
-        vcpu_to_pcpu=host.pcpu_ids[pcpus],
-    )
+    return state.settle(domain, home, pages, vcpu_to_vnode)
 
 
 def _first_pnode(free: list[int], left: list[int], size: int, num_vcpus: int) -> int:

@@ -12,6 +12,7 @@ from placer.arrays import Ints
 from placer.cpulist import CpuList
 from placer.domain import Domain
 from placer.host import Host
+from placer.placement import PlacedDomain
 from placer.problem import Problem
 
 _BLOCK: Final = 128
@@ -100,6 +101,23 @@ class HostState:
         pinned = [pcpu for running in host.running for pcpu in running.dedicated_pcpus]
         for position in np.searchsorted(host.pcpu_ids, pinned).tolist():
             self._vcpus_on[position] = 1
+
+    def settle(
+        self, domain: Domain, home: list[int], pages: list[list[int]], vcpu_to_vnode: Ints
+    ) -> PlacedDomain:
+        """Charge the overhead, run the vcpus of a domain whose pages are taken, and return it."""
+        self.take(home[0], domain.overhead_pages)
+        pcpus = self.run_vcpus(domain, [home[vnode] for vnode in vcpu_to_vnode.tolist()])
+        return PlacedDomain(
+            domain=domain.name,
+            host=self.host.name,
+            vnode_pages=domain.vnode_pages,
+            home=np.array(home, dtype=np.int64),
+            pages=np.array(pages, dtype=np.int64),
+            vcpu_to_vnode=vcpu_to_vnode,
+            vcpu_to_pnode=self.host.pcpu_pnode[pcpus],
+            vcpu_to_pcpu=self.host.pcpu_ids[pcpus],
+        )
 
     def run_vcpus(self, domain: Domain, wanted: Sequence[int]) -> Ints:
         """Return the position of the pcpu of each vcpu, the least used one of its pnode.

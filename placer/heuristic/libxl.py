@@ -95,7 +95,6 @@ def _subsets(total: int, size: int) -> Ints:
 
 def _place_on(state: HostState, domain: Domain) -> PlacedDomain:
     """Place ``domain`` where its memory is free; each of its vcpus may run somewhere."""
-    host, layout = state.host, state.layout
     sizes: list[int] = domain.vnode_pages.tolist()
     vnode_pnode: list[int] = domain.vnode_pnode.tolist()
     if _is_usable(state, vnode_pnode, sizes):
@@ -112,23 +111,12 @@ def _place_on(state: HostState, domain: Domain) -> PlacedDomain:
     vcpu_to_vnode = domain.vcpu_to_vnode
     if vcpu_to_vnode is None:
         vcpu_to_vnode = np.arange(domain.num_vcpus, dtype=np.int64) % len(sizes)
-    pcpus = state.run_vcpus(domain, [home[vnode] for vnode in vcpu_to_vnode.tolist()])
     for on in pages:
         state.free = [left - taken for left, taken in zip(state.free, on, strict=True)]
-    state.take(home[0], domain.overhead_pages)
     for hard, num_vcpus in Counter(domain.hard_affinity).items():
-        for pnode in layout.allowed(hard).keys() & nodemap:
+        for pnode in state.layout.allowed(hard).keys() & nodemap:
             state.nr_vcpus[pnode] += num_vcpus
-    return PlacedDomain(
-        domain=domain.name,
-        host=host.name,
-        vnode_pages=domain.vnode_pages,
-        home=np.array(home, dtype=np.int64),
-        pages=np.array(pages, dtype=np.int64),
-        vcpu_to_vnode=vcpu_to_vnode,
-        vcpu_to_pnode=host.pcpu_pnode[pcpus],
-        vcpu_to_pcpu=host.pcpu_ids[pcpus],
-    )
+    return state.settle(domain, home, pages, vcpu_to_vnode)
 
 
 def _is_usable(state: HostState, vnode_pnode: list[int], sizes: list[int]) -> bool:
