@@ -86,6 +86,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--domains", type=int, default=1000)
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--fill", type=float, default=0.85)
+    parser.add_argument("--memory-fill", type=float, help="by default less than --fill")
     parser.add_argument("--seconds", type=float, default=60.0, help="the time limit of the search")
     parser.add_argument("--seed", type=int, default=1, help="of the fleet and of the search")
     parser.add_argument("--instance", type=Path, help="a stored fleet, *-domains.toml, instead")
@@ -96,7 +97,8 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
 def _problem(options: argparse.Namespace) -> Problem:
     if options.instance is not None:
         return read_instance(options.instance)
-    return make_fleet(options.domains, options.hosts, options.fill, options.seed)
+    fills = {"fill": options.fill, "memory_fill": options.memory_fill}
+    return make_fleet(options.domains, options.hosts, seed=options.seed, **fills)
 
 
 def _rows(problem: Problem, result: Result, seconds: float) -> Iterator[list[str]]:

@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("--domains", type=int, default=1000)
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--fill", type=float, default=0.85)
+    parser.add_argument("--memory-fill", type=float, help="by default less than --fill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="store under this name")
     options = parser.parse_args()
@@ -216,10 +217,12 @@ def main() -> None:
         table.writerow(describe(path.name.removesuffix(DOMAINS), read_shapes(path)))
     if options.out is not None:
         arguments = (options.domains, options.hosts, options.fill, options.seed)
-        shapes = make_shapes(*arguments)
+        shapes = make_shapes(*arguments, memory_fill=options.memory_fill)
         title = (
             "{:,} domains on {:,} hosts, a fill of {:g}, seed {}; benchmarks/generate_fleet.py"
         ).format(*arguments)
+        if options.memory_fill is not None:
+            title = title.replace(", seed", f", of the memory {options.memory_fill:g}, seed")
         write_instance(shapes, options.out.with_name(options.out.name + DOMAINS), title)
         table.writerow(describe(options.out.name, shapes))
 

@@ -8,7 +8,8 @@ one of its memory a vcpu. What a fleet keeps to, as nearly as whole domains allo
 
 - 55 % of the vcpus are in *wide* domains, which no single pnode of any host could hold;
 - 30 % of the domains have distances that are not symmetric or measured access shares;
-- the vcpus fill the hosts to `fill`, the memory to 2 points less, and to 85 % at most;
+- the vcpus fill the hosts to `fill`, the memory to 2 points less, and to 85 % at most, or to
+  `memory_fill`;
 - up to a fill of 0.9 all domains can be placed: best fit places fleets of up to 100 hosts whole,
   else they are drawn again; larger ones are the same mix with more room for luck.
 
@@ -101,25 +102,34 @@ class FleetShapes:
         return not any(_fits_one_pnode(domain, host) for host in self.hosts)
 
 
-def make_fleet(num_domains: int, num_hosts: int, fill: float, seed: int) -> Problem:
+def make_fleet(
+    num_domains: int, num_hosts: int, fill: float, seed: int, memory_fill: float | None = None
+) -> Problem:
     """Return a fleet of so many domains that fill so many hosts to ``fill``, by ``seed``.
 
-    Above a fill of 0.9 the problem allows domains to be left out. Raises ValueError where
+    ``memory_fill`` is the fill of the memory, by default MEMORY_BELOW less. Where either is
+    above 0.9 the problem allows domains to be left out. Raises ValueError where
     no mix of the flavours comes to that many domains, and says how many would.
     """
-    return expand(make_shapes(num_domains, num_hosts, fill, seed))
+    return expand(make_shapes(num_domains, num_hosts, fill, seed, memory_fill))
 
 
-def make_shapes(num_domains: int, num_hosts: int, fill: float, seed: int) -> FleetShapes:
+def make_shapes(
+    num_domains: int, num_hosts: int, fill: float, seed: int, memory_fill: float | None = None
+) -> FleetShapes:
     """Return the fleet of `make_fleet` as classes with counts."""
     if num_domains < 1 or num_hosts < 1:
         raise ValueError("a fleet has at least one domain and one host")
-    if not 0 < fill <= 1:
-        raise ValueError(f"a fill of {fill}, expected above 0 and up to 1")
-    checked = fill <= PARTIAL_ABOVE and num_hosts <= MOST_CHECKED_HOSTS
+    if memory_fill is None:
+        memory_fill = min(fill - MEMORY_BELOW, MOST_MEMORY)
+    for name, share in (("fill", fill), ("memory fill", memory_fill)):
+        if not 0 < share <= 1:
+            raise ValueError(f"a {name} of {share}, expected above 0 and up to 1")
+    fills = fill, memory_fill
+    checked = max(fills) <= PARTIAL_ABOVE and num_hosts <= MOST_CHECKED_HOSTS
     best: tuple[int, FleetShapes] | None = None
     for attempt in range(MOST_DRAWS if checked else 1):
-        shapes = _draw(num_domains, num_hosts, fill, random.Random(f"{seed}:{attempt}"))
+        shapes = _draw(num_domains, num_hosts, fills, random.Random(f"{seed}:{attempt}"))
         left_out = count_left_out(shapes) if checked else 0
         if best is None or left_out < best[0]:
             best = left_out, shapes
@@ -140,7 +150,7 @@ def expand(shapes: FleetShapes) -> Problem:
             replace(shapes.domains[kind], name=f"{shapes.domains[kind].name}-{number}")
             for kind, number in interleave(shapes.num_domains)
         ),
-        allow_partial=shapes.vcpu_fill > PARTIAL_ABOVE,
+        allow_partial=max(shapes.vcpu_fill, shapes.memory_fill) > PARTIAL_ABOVE,
     )
 
 
@@ -214,16 +224,18 @@ def count_left_out(shapes: FleetShapes) -> int:
     return left_out
 
 
-def _draw(num_domains: int, num_hosts: int, fill: float, draw: random.Random) -> FleetShapes:
+def _draw(
+    num_domains: int, num_hosts: int, fills: tuple[float, float], draw: random.Random
+) -> FleetShapes:
     weights = [weight * draw.uniform(0.7, 1.3) for _, weight in MACHINES]
     expected = np.array(weights) * (num_hosts / sum(weights))
     host_counts = _sample(expected, num_hosts, draw)
     kinds = np.flatnonzero(host_counts)
     hosts = tuple(read_machine(MACHINES[kind][0]) for kind in kinds)
     num_of_type = host_counts[kinds]
-    all_vcpus = fill * int(num_of_type @ np.array([host.num_pcpus for host in hosts]))
+    all_vcpus = fills[0] * int(num_of_type @ np.array([host.num_pcpus for host in hosts]))
     all_pages = int(num_of_type @ np.array([int(host.usable_pages.sum()) for host in hosts]))
-    wanted_pages = min(fill - MEMORY_BELOW, MOST_MEMORY) * all_pages
+    wanted_pages = fills[1] * all_pages
     mix = _Mix(hosts, num_of_type, all_vcpus, wanted_pages, draw)
     counts = mix.counts(num_domains)
     used = np.flatnonzero(counts)

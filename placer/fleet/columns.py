@@ -130,12 +130,23 @@ class Generator:
         """Whether it ended by itself: more time would bring nothing."""
         self._best: Floats | None = None
 
+    @property
+    def lack(self) -> float:
+        """How much priority the last relaxation leaves out of what it is to keep."""
+        lack = self.master.lack
+        return float(lack @ self.fleet.priorities) if len(lack) else 0.0
+
     def add_plan(self, plan: Plan) -> None:
         """Add what the hosts of a plan carry as columns."""
         for host, pieces in enumerate(plan.pieces):
             if pieces:
                 column = column_of(self.fleet, int(self.fleet.type_of[host]), pieces)
                 self._add(column, is_tight=True)
+
+    def add_pool(self, pool: ColumnPool) -> None:
+        """Add the columns of another generator of the same fleet."""
+        for column, is_tight in zip(pool.columns, pool.tight, strict=True):
+            self._add(column, is_tight=is_tight)
 
     def run(
         self,
@@ -184,6 +195,23 @@ class Generator:
             stalled = True
         self.pool.relaxed_value, self.pool.duals = self.master.solve()
         self.pool.amounts = self.master.amounts()
+        return self.pool
+
+    def run_without_lack(self, deadline: float) -> ColumnPool:
+        """Add columns at penalties under which the relaxation leaves out as little as it can.
+
+        Such columns make better plans; the bound is better served by lower penalties, which
+        are those of the next ``run`` again. Nothing is done where none is left out now.
+        """
+        if not self.raises or not (self.master.lack > _NONE).any():
+            return self.pool
+        lower = self.penalties
+        self.penalties = np.maximum(lower, lack_penalties(self.fleet))
+        self.master.change_penalties(self.penalties)
+        self.run(deadline, tail=False)
+        self.is_over = False
+        self.penalties = lower
+        self.master.change_penalties(lower)
         return self.pool
 
     def _is_proven(self, gap: float) -> bool:
@@ -318,6 +346,11 @@ class Generator:
         cost = 0 if self.costless else column.cost
         self.master.add(column.host_type, column.shapes, column.amounts, cost)
         return True
+
+
+def lack_penalties(fleet: Fleet) -> Floats:
+    """Return what leaving out a domain of each class costs: more than any place, by priority."""
+    return np.asarray(fleet.priorities * (20.0 * float(fleet.least_cost.max()) + 1.0))
 
 
 def _fractional(pricer: Pricer, gain: Ints) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from placer.arrays import Ints
 from placer.cpsat.master import Column, RelaxedMaster
 from placer.fleet.best_fit import fill_best
-from placer.fleet.columns import ColumnPool
+from placer.fleet.columns import ColumnPool, lack_penalties
 from placer.fleet.plan import Fleet, Plan, column_of
 from placer.fleet.pricing import Floats, Pricer
 
-_ROUNDS = 4
+_ROUNDS = 8
 """How many rounds of new columns there are between two that are fixed."""
 
 _WHOLE = 1e-6
@@ -21,15 +23,52 @@ _LIKELY = 0.8
 """Columns used as often as this are fixed together."""
 
 
+_JUMP = 3e-3
+"""By how much of its value the relaxation may rise at a step that is not taken back."""
+
+_TRIES = 4
+"""How many steps from one place are tried before the least bad of them is taken."""
+
+_STEPS_BACK = 25
+"""How many steps one dive takes back."""
+
+_Step = list[tuple[Column, int]]
+
+
+@dataclass
+class _Place:
+    """Where a dive was before its last step: the columns, how often each is used, the value."""
+
+    hosts: list[int]
+    wanted: Ints
+    keep: int
+    chosen: int
+    cost: int
+    columns: list[Column]
+    used: Floats
+    value: float
+    tried: list[tuple[float, _Step]] = field(default_factory=list)
+    is_settled: bool = False
+
+
 class Dive:
-    """One dive from the columns of a pool to a plan."""
+    """One dive from the columns of a pool to a plan whose priority is ``keep`` or near it.
+
+    What is left out, where ``keep`` leaves a choice, the relaxation of what remains says each
+    time anew. A step after which that relaxation is much dearer is taken back.
+    """
 
     def __init__(
-        self, fleet: Fleet, pricers: list[Pricer], pool: ColumnPool, rng: np.random.Generator
+        self,
+        fleet: Fleet,
+        pricers: list[Pricer],
+        pool: ColumnPool,
+        keep: int,
+        rng: np.random.Generator,
     ) -> None:
         self.fleet = fleet
         self.pricers = pricers
-        self.pool = pool
+        self.keep = keep
         self.rng = rng
         self.hosts = [host_type.count for host_type in fleet.types]
         self.wanted = fleet.counts.copy()
@@ -37,14 +76,22 @@ class Dive:
             column for column, tight in zip(pool.columns, pool.tight, strict=True) if tight
         ]
         self.penalties = lack_penalties(fleet)
-        self.chosen: list[tuple[Column, int]] = []
+        self.chosen: _Step = []
+        self.cost = 0
+        self.last: _Place | None = None
+        self.steps_back = 0
 
     def run(self, deadline: float) -> Plan:
-        """Fix columns until every domain is carried or every host is taken."""
-        while time.monotonic() < deadline and self.wanted.any() and any(self.hosts):
-            used = self._relax(deadline)
-            if not self._fix(used):
+        """Fix columns until enough is carried or every host is taken."""
+        while time.monotonic() < deadline and self.keep > 0:
+            used, value = self._relax(deadline)
+            if self._step_back(value):
+                continue
+            self.last = self._place(used, value)
+            step = self._next_step(used)
+            if not step:
                 break
+            self._take(step)
         plan = Plan(self.fleet)
         free = {host_type.number: list(host_type.hosts) for host_type in self.fleet.types}
         for column, times in self.chosen:
@@ -53,12 +100,15 @@ class Dive:
         fill_best(plan)
         return plan
 
-    def _relax(self, deadline: float) -> Floats:
-        """Solve the relaxation of what remains, with a few rounds of new columns."""
+    def _relax(self, deadline: float) -> tuple[Floats, float]:
+        """Solve the relaxation of what remains, with a few rounds of new columns.
+
+        How often each column is used, and the value with all that is fixed.
+        """
         self.columns = [column for column in map(self._trim, self.columns) if column is not None]
-        master = RelaxedMaster(
-            self.wanted, np.ones_like(self.wanted), self.hosts, int(self.wanted.sum())
-        )
+        there = int(self.wanted @ self.fleet.priorities)
+        keep = min(self.keep, there)
+        master = RelaxedMaster(self.wanted, self.fleet.priorities, self.hosts, keep)
         master.allow_lack(self.penalties)
         for column in self.columns:
             master.add(column.host_type, column.shapes, column.amounts, column.cost)
@@ -80,31 +130,81 @@ class Dive:
                         added += 1
             if not added:
                 break
-        master.solve()
-        return master.amounts()
+        value, _ = master.solve()
+        return master.amounts(), self.cost + value
 
-    def _fix(self, used: Floats) -> bool:
-        """Fix the whole parts, or the columns nearest to whole; False where none is used."""
+    def _next_step(self, used: Floats) -> _Step:
+        """The whole parts, or the columns nearest to whole; nothing where none is used."""
         whole = np.floor(used + _WHOLE).astype(np.int64)
         if not whole.any():
             part = used + 1e-3 * self.rng.random(len(used)) * (used > _WHOLE)
             if part.max(initial=0.0) <= _WHOLE:
-                return False
+                return []
             likely = np.flatnonzero(part >= min(_LIKELY, part.max()))
             whole[likely] = 1
-        fixed = False
+        hosts, wanted = list(self.hosts), self.wanted.copy()
+        step: _Step = []
         for number in np.lexsort((-used, -whole)).tolist():
             if not whole[number]:
                 break
             column = self.columns[number]
-            most = int((self.wanted[column.shapes] // column.amounts).min())
-            times = min(int(whole[number]), most, self.hosts[column.host_type])
+            most = int((wanted[column.shapes] // column.amounts).min())
+            times = min(int(whole[number]), most, hosts[column.host_type])
             if times > 0:
-                self.chosen.append((column, times))
-                self.wanted[column.shapes] -= times * column.amounts
-                self.hosts[column.host_type] -= times
-                fixed = True
-        return fixed
+                step.append((column, times))
+                wanted[column.shapes] -= times * column.amounts
+                hosts[column.host_type] -= times
+        return step
+
+    def _take(self, step: _Step) -> None:
+        for column, times in step:
+            self.chosen.append((column, times))
+            self.wanted[column.shapes] -= times * column.amounts
+            self.keep -= times * int(column.amounts @ self.fleet.priorities[column.shapes])
+            self.hosts[column.host_type] -= times
+            self.cost += times * column.cost
+
+    def _place(self, used: Floats, value: float) -> _Place:
+        return _Place(
+            hosts=list(self.hosts),
+            wanted=self.wanted.copy(),
+            keep=self.keep,
+            chosen=len(self.chosen),
+            cost=self.cost,
+            columns=list(self.columns),
+            used=used,
+            value=value,
+        )
+
+    def _step_back(self, value: float) -> bool:
+        """Take back a last step that made the relaxation much dearer, and take another."""
+        last = self.last
+        if last is None or last.is_settled or value <= (1 + _JUMP) * last.value:
+            return False
+        if self.steps_back == _STEPS_BACK:
+            return False
+        self.steps_back += 1
+        last.tried.append((value, self.chosen[last.chosen :]))
+        self.hosts, self.wanted, self.keep = list(last.hosts), last.wanted.copy(), last.keep
+        self.columns, self.cost = list(last.columns), last.cost
+        del self.chosen[last.chosen :]
+        other = self._other_step(last)
+        if other is None:
+            last.is_settled = True
+            other = min(last.tried, key=lambda tried: tried[0])[1]
+        self._take(other)
+        return True
+
+    def _other_step(self, last: _Place) -> _Step | None:
+        """The column used most of those that were not tried alone; None after a few of them."""
+        if len(last.tried) == _TRIES:
+            return None
+        alone = {id(step[0][0]) for _, step in last.tried if step[0][1] == len(step) == 1}
+        for number in np.argsort(-last.used, kind="stable").tolist():
+            column = last.columns[number]
+            if last.used[number] > _WHOLE and id(column) not in alone:
+                return [(column, 1)]
+        return None
 
     def _trim(self, column: Column) -> Column | None:
         """The column without what is no longer wanted; None where nothing is left."""
@@ -120,8 +220,3 @@ class Dive:
                 left[shape] -= 1
                 pieces.append((shape, pattern))
         return column_of(self.fleet, column.host_type, pieces) if pieces else None
-
-
-def lack_penalties(fleet: Fleet) -> Floats:
-    """Return what leaving out a domain of each class costs: more than any place, by priority."""
-    return np.asarray(fleet.priorities * (20.0 * float(fleet.least_cost.max()) + 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ from placer.units import COST_UNITS
 _NOTHING = 1e-9
 """A gap of the cost that nothing is spent on."""
 
+_NOISE = 1e-6
+"""What the relaxation may be wrong by."""
+
+_HALF = 0.5
+"""Less priority than this may lack for want of a column, more is taken for want of room."""
+
 _RELAXED_GAP = 1e-7
 """Column generation ends where relaxation and bound are as near as this."""
 
@@ -34,6 +41,9 @@ _FIRST_SHARE = 0.15
 
 _COLUMN_SHARE = 0.5
 """Of the time left, how much column generation may take."""
+
+_HARD_SHARE = 0.1
+"""Of the time left, how much it may take more where it leaves domains out."""
 
 _REPACK_SHARE = 0.4
 """Of the time left, how much neighbourhoods may take before more columns."""
@@ -47,8 +57,14 @@ _DIVES = 6
 _COSTLESS_DIVES = 2
 """How many of those that place as much priority as can be; the first finds nearly all."""
 
+_PACKING_SHARE = 0.1
+"""Of the time left, how much each step takes that looks at priority alone."""
+
 _LISTING_SHARE = 0.4
 """Of the time left, how much that may take that begins with a list of other patterns."""
+
+_DEAR = 4.0
+"""How many times as dear as the rest is what hardly has room."""
 
 _FEW = 0.005
 """Of all priority, how much a dive may leave out and still be mended."""
@@ -103,6 +119,11 @@ class _Clock:
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.started
+
+    @property
+    def is_early(self) -> bool:
+        """Whether less than half of the time is over."""
+        return self.limit is None or self.elapsed < self.limit / 2
 
     def deadline(self, share: float = 1.0) -> float:
         """When ``share`` of the time left is over; far away where there is no limit."""
@@ -161,22 +182,47 @@ class _Engine:
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)
         self._dive(1, self._is_packed)
-        self._relax(_COLUMN_SHARE)
-        self._dive(_DIVES, self._is_enough)
-        if not self._is_packed(self.plan):
+        if self._asks_too_much() and self._lacks_little(self.plan):
+            self.generator = self._new_generator(self.plan.priority, self.generator.pool)
+        if not self._asks_too_much():
+            self._relax_and_dive()
+        if self.generator.keep > self.plan.priority:
             self._place_more()
-            self._relax(_COLUMN_SHARE)
-            self._dive(_DIVES, self._is_enough)
+            self._relax_and_dive()
         self._repack(
             self.plan, self.pool.duals, self.clock.deadline(_REPACK_SHARE), self._is_enough
         )
         if self.plan.priority > self.generator.keep:
             self.generator = self._new_generator(self.plan.priority)
-        self._relax(_COLUMN_SHARE, tail=True)
-        self._dive(_DIVES, self._is_enough)
-        self._repack(self.plan, self.pool.duals, self.clock.deadline(), self._is_enough)
+        self._relax_and_dive(tail=True)
+        if not self._is_packed(self.plan) and (self.clock.is_early or self._is_enough(self.plan)):
+            self._place_more()
+            self._relax_and_dive()
+        self._repack(self.plan, self.pool.duals, self.clock.deadline(), self._is_proven)
 
-    def _new_generator(self, keep: int) -> Generator:
+    def _relax_and_dive(self, *, tail: bool = False) -> None:
+        self._relax_hard(tail=tail)
+        lack = self.generator.lack
+        if lack >= _HALF and not self._is_enough(self.plan):
+            keep = max(self.plan.priority, self.generator.keep - math.ceil(lack - _NOISE))
+            self.generator = self._new_generator(keep, self.generator.pool)
+            self._relax_hard()
+        self._dive(_DIVES, self._is_enough)
+
+    def _relax_hard(self, *, tail: bool = False) -> None:
+        """Bound the cost, then seek the columns for dives; what still lacks has no room."""
+        self._relax(_COLUMN_SHARE, tail=tail)
+        if not self._is_enough(self.plan):
+            self.pool = self.generator.run_without_lack(self.clock.deadline(_HARD_SHARE))
+
+    def _asks_too_much(self) -> bool:
+        """Whether what the plan lacks would cost so much that it hardly has room at all."""
+        lacking = (self.generator.keep - self.plan.priority) / max(1, self.plan.priority)
+        bound = self.generator.pool.bound
+        return lacking > 0 and bound > self.plan.cost * (1 + _DEAR * lacking)
+
+    def _new_generator(self, keep: int, pool: ColumnPool | None = None) -> Generator:
+        """Column generation for ``keep``, from what the plan carries and the columns of a pool."""
         generator = Generator(
             self.fleet,
             keep,
@@ -185,6 +231,8 @@ class _Engine:
             bound=self._local_bound(),
         )
         generator.add_plan(self.plan)
+        if pool is not None:
+            generator.add_pool(pool)
         return generator
 
     def _relax(self, share: float, *, tail: bool = False) -> None:
@@ -199,30 +247,30 @@ class _Engine:
     def _place_more(self) -> None:
         """Where not all are placed: first as much priority as can be, whatever it costs."""
         of_all = self.generator
-        self._repack(self.plan, None, self.clock.deadline(0.1), self._is_packed)
-        if self.plan.missing.any():
-            penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
-            self._dive_for(penalties, costless=True, share=0.2)
+        penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
+        self._dive_for(penalties, share=_PACKING_SHARE)
+        if not self._is_packed(self.plan):
             bound = -(-self._lack_bound(penalties) // COST_UNITS)
             self.least_lack = max(self.least_lack, bound)
         if not self._is_packed(self.plan):
-            self._repack(self.plan, None, self.clock.deadline(0.3), self._is_packed)
+            self._repack(self.plan, None, self.clock.deadline(_PACKING_SHARE), self._is_packed)
         self.generator = of_all
         if of_all.keep != self.plan.priority:
-            self.generator = self._new_generator(self.plan.priority)
+            self.generator = self._new_generator(self.plan.priority, of_all.pool)
 
-    def _dive_for(self, penalties: Floats, *, costless: bool, share: float) -> None:
-        """Dive from a relaxation in which domains may be left out at a penalty."""
+    def _dive_for(self, penalties: Floats, *, share: float) -> None:
+        """Dive from a relaxation that leaves out as little as it can, whatever the rest costs."""
         self.generator = Generator(
             self.fleet,
             self.total,
             seed=self.limits.seed,
             workers=self.limits.workers,
             penalties=penalties,
-            costless=costless,
+            costless=True,
         )
         self.generator.add_plan(self.plan)
         self.pool = self.generator.run(self.clock.deadline(share), tell=self._tell)
+        self.generator.keep -= math.ceil(self.pool.relaxed_value / COST_UNITS - _NOISE)
         self._dive(_COSTLESS_DIVES, self._is_packed)
 
     def _lack_bound(self, penalties: Floats) -> int:
@@ -243,7 +291,12 @@ class _Engine:
             penalties=penalties,
             costless=True,
         )
-        return generator.run(self.clock.deadline(0.1), tell=self._tell).bound
+        return generator.run(self.clock.deadline(_PACKING_SHARE), tell=self._tell).bound
+
+    def _lacks_little(self, plan: Plan) -> bool:
+        """Whether a few more, or one, would be all that can be placed."""
+        few = max(_FEW * self.total, float(self.fleet.priorities.max(initial=0)))
+        return self.total - self.least_lack - plan.priority <= few
 
     def _is_packed(self, plan: Plan) -> bool:
         """Whether no more can be placed."""
@@ -263,7 +316,7 @@ class _Engine:
                 return
             rng = np.random.default_rng([self.limits.seed, self.dives])
             self.dives += 1
-            dive = Dive(self.fleet, self.pricers, self.pool, rng)
+            dive = Dive(self.fleet, self.pricers, self.pool, self.generator.keep, rng)
             plan = dive.run(self.clock.deadline(_DIVE_SHARE))
             self._mend(plan)
             if plan.rank < self.plan.rank:
@@ -272,14 +325,20 @@ class _Engine:
 
     def _mend(self, plan: Plan) -> None:
         """Find places for the few domains that a dive left out, where that is soon done."""
-        few = max(_FEW * self.total, float(self.fleet.priorities.max(initial=0)))
-        if 0 < self.total - plan.priority <= few and not self._is_packed(plan):
+        keep = self.generator.keep
+        if plan.priority < keep and self._lacks_little(plan):
             deadline = self.clock.deadline(_MEND_SHARE)
-            self._repack(plan, self.pool.duals, deadline, self._is_packed, idle=_MEND_IDLE)
+            self._repack(
+                plan, self.pool.duals, deadline, lambda it: it.priority >= keep, idle=_MEND_IDLE
+            )
 
     def _is_enough(self, plan: Plan) -> bool:
-        """Whether nothing worth any time is left to gain: all are placed, at the bound."""
-        return self._is_packed(plan) and plan.cost - self._bound() <= _NOTHING * plan.cost
+        """Whether nothing worth any time is left to gain at the priority that is kept."""
+        at_bound = plan.cost - self._bound() <= _NOTHING * plan.cost
+        return plan.priority >= self.generator.keep and at_bound
+
+    def _is_proven(self, plan: Plan) -> bool:
+        return self._is_packed(plan) and self._is_enough(plan)
 
     def _repack(
         self,

@@ -36,6 +36,17 @@ def assert_is_placement(problem: Problem, plan: Plan) -> None:
     assert level_values(problem, placement)["cost"] == plan.cost
 
 
+def assert_books_balance(dive: Dive) -> None:
+    """What is fixed and what remains are all there is, also after steps that were taken back."""
+    hosts, wanted = list(dive.hosts), dive.wanted.copy()
+    for column, times in dive.chosen:
+        hosts[column.host_type] += times
+        wanted[column.shapes] += times * column.amounts
+    assert hosts == [host_type.count for host_type in dive.fleet.types]
+    assert (wanted == dive.fleet.counts).all()
+    assert dive.cost == sum(times * column.cost for column, times in dive.chosen)
+
+
 def generate(fleet: Fleet, keep: int, plan: Plan) -> Generator:
     """Run column generation to its end."""
     generator = Generator(fleet, keep, seed=0, workers=1)
@@ -60,6 +71,11 @@ def test_the_bound_is_below_every_placement_as_good_in_priority(seed: int) -> No
     generator = generate(fleet, values.get("placed_priority", total), plan)
     assert generator.is_over
     assert generator.pool.bound <= values["cost"]
+    penalties = generator.penalties.copy()
+    before = generator.pool.bound
+    generator.run_without_lack(time.monotonic() + FAR)
+    assert before <= generator.pool.bound <= values["cost"]
+    assert (generator.penalties == penalties).all()
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -71,9 +87,11 @@ def test_best_fit_dives_and_neighbourhoods_make_placements(seed: int) -> None:
     assert_is_placement(problem, plan)
     total = int(fleet.counts @ fleet.priorities)
     generator = generate(fleet, total, plan)
-    dive = Dive(fleet, generator.pricers, generator.pool, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    dive = Dive(fleet, generator.pricers, generator.pool, total, rng)
     dived = dive.run(time.monotonic() + FAR)
     assert_is_placement(problem, dived)
+    assert_books_balance(dive)
     for start in (plan, dived):
         before = start.rank
         packer = Repacker(start, generator.pricers, generator.pool.duals, seed=seed, workers=1)
@@ -93,7 +111,7 @@ def test_a_dive_and_its_neighbourhoods_are_near_the_bound_on_a_hard_fleet() -> N
     generator.run(time.monotonic() + FAR, tail=False)
     assert generator.pool.bound > 0
     dives = [
-        Dive(fleet, generator.pricers, generator.pool, np.random.default_rng(n)).run(
+        Dive(fleet, generator.pricers, generator.pool, total, np.random.default_rng(n)).run(
             time.monotonic() + FAR
         )
         for n in range(3)
@@ -105,6 +123,58 @@ def test_a_dive_and_its_neighbourhoods_are_near_the_bound_on_a_hard_fleet() -> N
     assert_is_placement(problem, best)
     assert not best.missing.any()
     assert generator.pool.bound <= best.cost <= 1.02 * generator.pool.bound
+
+
+@pytest.mark.parametrize(("num_domains", "num_hosts", "seed"), [(60, 6, 2), (100, 10, 1)])
+def test_a_dive_where_memory_is_short_leaves_out_as_little_as_asked(
+    num_domains: int, num_hosts: int, seed: int
+) -> None:
+    problem = make_fleet(num_domains, num_hosts, 0.85, seed, memory_fill=0.97)
+    fleet = fleet_of(problem)
+    plan = Plan(fleet)
+    fill_best(plan)
+    keep = int(fleet.counts @ fleet.priorities) - 1
+    assert plan.priority < keep
+    generator = Generator(fleet, keep, seed=0, workers=1)
+    generator.add_plan(plan)
+    generator.run(time.monotonic() + FAR, tail=False)
+    assert generator.pool.bound > 0
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        dived = Dive(fleet, generator.pricers, generator.pool, keep, rng).run(
+            time.monotonic() + FAR
+        )
+        assert_is_placement(problem, dived)
+        assert dived.priority >= keep
+        assert generator.pool.bound <= dived.cost <= 1.01 * generator.pool.bound
+
+
+def test_dives_take_back_steps_that_cost_too_much() -> None:
+    problem = make_fleet(100, 10, 0.97, 1)
+    fleet = fleet_of(problem)
+    total = int(fleet.counts @ fleet.priorities)
+    generator = Generator(fleet, total, seed=0, workers=1)
+    generator.run(time.monotonic() + 2.0, tail=False)
+    taken_back = 0
+    for number in range(3):
+        dive = Dive(fleet, generator.pricers, generator.pool, total, np.random.default_rng(number))
+        assert_is_placement(problem, dive.run(time.monotonic() + FAR))
+        assert_books_balance(dive)
+        taken_back += dive.steps_back
+    assert taken_back
+
+
+def test_a_generator_takes_the_columns_of_another_once() -> None:
+    fleet = fleet_of(make_fleet(60, 6, 0.85, 1))
+    total = int(fleet.counts @ fleet.priorities)
+    first = Generator(fleet, total, seed=0, workers=1)
+    first.run(time.monotonic() + FAR, tail=False)
+    other = Generator(fleet, total - 1, seed=0, workers=1)
+    for _ in range(2):
+        other.add_pool(first.pool)
+        assert len(other.pool.columns) == len(first.pool.columns)
+    other.run(time.monotonic() + FAR, tail=False)
+    assert other.pool.bound <= first.pool.bound
 
 
 def test_one_worker_and_one_seed_repack_alike() -> None:
