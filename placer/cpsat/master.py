@@ -15,6 +15,13 @@ from placer.units import COST_UNITS
 Floats = npt.NDArray[np.float64]
 
 
+_SOLVED = (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE)
+
+
+class NoRelaxationError(ModelError):
+    """The solver of linear programs gave up."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Duals:
     """The prices of a relaxed master, in cost units.
@@ -75,10 +82,10 @@ class RelaxedMaster:
         self.columns.append(column)
 
     def solve(self) -> tuple[float, Duals]:
-        """Return the value in cost units and the duals; ModelError where there is none."""
+        """Return the value in cost units and the duals; NoRelaxationError where there is none."""
         status = self.solver.Solve()
-        if status not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
-            raise ModelError(f"the relaxed master has no answer, status {status}")
+        if status not in _SOLVED:
+            self._solve_anew(status)
         duals = Duals(
             cover=np.maximum([row.dual_value() * COST_UNITS for row in self.cover], 0.0),
             hosts=np.maximum([-row.dual_value() * COST_UNITS for row in self.of_type], 0.0),
@@ -86,6 +93,19 @@ class RelaxedMaster:
         )
         self.lack = np.array([lack.solution_value() for lack in self.lacking])
         return self.objective.Value() * COST_UNITS, duals
+
+    def _solve_anew(self, status: int) -> None:
+        """Solve from nothing: on the way from one answer to the next precision may get lost."""
+        for algorithm in (pywraplp.MPSolverParameters.PRIMAL, pywraplp.MPSolverParameters.DUAL):
+            parameters = pywraplp.MPSolverParameters()
+            parameters.SetIntegerParam(
+                pywraplp.MPSolverParameters.INCREMENTALITY,
+                pywraplp.MPSolverParameters.INCREMENTALITY_OFF,
+            )
+            parameters.SetIntegerParam(pywraplp.MPSolverParameters.LP_ALGORITHM, algorithm)
+            if self.solver.Solve(parameters) in _SOLVED:
+                return
+        raise NoRelaxationError(f"the relaxed master has no answer, status {status}")
 
     def amounts(self) -> Floats:
         """Return how often each column is used in the answer."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placer.answer import Answer, Limits, Progress
-from placer.cpsat.master import Duals
+from placer.cpsat.master import Duals, NoRelaxationError
 from placer.fleet.best_fit import densest_first, fill_best
 from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.counting import cost_of_cheapest, most_priority
@@ -157,7 +157,10 @@ class _Engine:
         self.dives = 0
 
     def run(self) -> Answer:
-        """Give the best plan that the time allows, also where Ctrl-C ends it."""
+        """Give the best plan that the time allows, also where Ctrl-C ends it.
+
+        Where the relaxation cannot be solved the rest of the time goes to neighbourhoods.
+        """
         if self.least_lack and not self.problem.allow_partial:
             return Answer(status="infeasible")
         self._construct()
@@ -165,7 +168,10 @@ class _Engine:
         self.pricers = self.generator.pricers
         self._tell()
         try:
-            self._improve()
+            try:
+                self._improve()
+            except NoRelaxationError:
+                self._repack(self.plan, None, self.clock.deadline(), self._is_proven)
         except KeyboardInterrupt:
             self.interrupted = True
         return self._answer()
@@ -248,13 +254,15 @@ class _Engine:
         """Where not all are placed: first as much priority as can be, whatever it costs."""
         of_all = self.generator
         penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
-        self._dive_for(penalties, share=_PACKING_SHARE)
+        try:
+            self._dive_for(penalties, share=_PACKING_SHARE)
+        finally:  # it is the one whose bound is that of the cost
+            self.generator = of_all
         if not self._is_packed(self.plan):
             bound = -(-self._lack_bound(penalties) // COST_UNITS)
             self.least_lack = max(self.least_lack, bound)
         if not self._is_packed(self.plan):
             self._repack(self.plan, None, self.clock.deadline(_PACKING_SHARE), self._is_packed)
-        self.generator = of_all
         if of_all.keep != self.plan.priority:
             self.generator = self._new_generator(self.plan.priority, of_all.pool)
 

@@ -6,9 +6,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from ortools.linear_solver import pywraplp
 
 from placer.arrays import Ints
-from placer.cpsat.master import RelaxedMaster
+from placer.cpsat.master import NoRelaxationError, RelaxedMaster
 from placer.cpsat.packing import PackSite, most_counts, pack, relax_packing
 from placer.units import COST_UNITS
 
@@ -93,3 +94,35 @@ def test_what_may_lack_does_so_where_it_is_cheaper() -> None:
     value, _ = master.solve()
     assert value == pytest.approx(20 * COST_UNITS)
     assert master.lack == pytest.approx([0.0])
+
+
+class Moody:
+    """A solver of linear programs that gives up the first so many times."""
+
+    def __init__(self, solver: pywraplp.Solver, gives_up: int) -> None:
+        self.solver = solver
+        self.gives_up = gives_up
+
+    def Solve(self, *parameters: pywraplp.MPSolverParameters) -> int:  # noqa: N802
+        if self.gives_up:
+            self.gives_up -= 1
+            return int(pywraplp.Solver.ABNORMAL)
+        return int(self.solver.Solve(*parameters))
+
+
+@pytest.mark.parametrize("gives_up", [1, 2])
+def test_a_relaxed_master_that_is_given_up_is_solved_anew(gives_up: int) -> None:
+    master = RelaxedMaster(np.array([2]), np.array([1]), [2], keep=2)
+    master.add(0, np.array([0]), np.array([1]), 10 * COST_UNITS)
+    master.solver = Moody(master.solver, gives_up)
+    value, duals = master.solve()
+    assert value == pytest.approx(20 * COST_UNITS)
+    assert duals.cover[0] - duals.hosts[0] == pytest.approx(10 * COST_UNITS)
+    assert master.amounts() == pytest.approx([2.0])
+
+
+def test_a_relaxed_master_that_is_always_given_up_has_no_answer() -> None:
+    master = RelaxedMaster(np.array([2]), np.array([1]), [2], keep=2)
+    master.solver = Moody(master.solver, 3)
+    with pytest.raises(NoRelaxationError, match="no answer, status 4"):
+        master.solve()

@@ -8,6 +8,7 @@ from benchmarks.generate_fleet import make_fleet
 from placer.answer import Limits
 from placer.check import check_placement
 from placer.cost import level_values
+from placer.cpsat.master import Duals, NoRelaxationError, RelaxedMaster
 from placer.cpsat.search import search
 from placer.fleet.engine import place_fleet
 from tests.fleet.tiny_fleets import draw_fleet
@@ -43,6 +44,29 @@ def test_a_fleet_is_proven_optimal() -> None:
     assert check_placement(problem, answer.placement) == ()
     cost = next(level for level in answer.levels if level.name == "cost")
     assert cost.gap < 0.01
+
+
+@pytest.mark.parametrize("solved", [0, 3, 40, 60])
+def test_a_fleet_is_placed_where_a_relaxation_is_given_up(
+    solved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [solved]
+    solve = RelaxedMaster.solve
+
+    def give_up(master: RelaxedMaster) -> tuple[float, Duals]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise NoRelaxationError("given up")
+        return solve(master)
+
+    monkeypatch.setattr(RelaxedMaster, "solve", give_up)
+    problem = make_fleet(60, 6, 0.85, 2, memory_fill=0.97)
+    answer = place_fleet(problem, Limits(time_limit=6.0))
+    assert left[0] < 0
+    assert answer is not None
+    assert answer.placement is not None
+    assert check_placement(problem, answer.placement) == ()
+    assert all(level.gap >= 0 for level in answer.levels)
 
 
 def test_equal_seeds_place_a_fleet_alike() -> None:
