@@ -29,8 +29,8 @@ _JUMP = 3e-3
 _TRIES = 4
 """How many steps from one place are tried before the least bad of them is taken."""
 
-_STEPS_BACK = 25
-"""How many steps one dive takes back."""
+MOST_BACK = 25
+"""How many steps one dive takes back at most, where nothing else is said."""
 
 _Step = list[tuple[Column, int]]
 
@@ -65,6 +65,7 @@ class Dive:
         pool: ColumnPool,
         keep: int,
         rng: np.random.Generator,
+        most_back: int = MOST_BACK,
     ) -> None:
         self.fleet = fleet
         self.pricers = pricers
@@ -79,6 +80,7 @@ class Dive:
         self.chosen: _Step = []
         self.cost = 0
         self.last: _Place | None = None
+        self.most_back = most_back
         self.steps_back = 0
 
     def run(self, deadline: float) -> Plan:
@@ -181,7 +183,7 @@ class Dive:
         last = self.last
         if last is None or last.is_settled or value <= (1 + _JUMP) * last.value:
             return False
-        if self.steps_back == _STEPS_BACK:
+        if self.steps_back == self.most_back:
             return False
         self.steps_back += 1
         last.tried.append((value, self.chosen[last.chosen :]))

@@ -14,7 +14,7 @@ from placer.cpsat.master import Duals, NoRelaxationError
 from placer.fleet.best_fit import densest_first, fill_best
 from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.counting import cost_of_cheapest, most_priority
-from placer.fleet.dive import Dive
+from placer.fleet.dive import MOST_BACK, Dive
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
 from placer.fleet.pricing import Floats
@@ -51,7 +51,7 @@ _REPACK_SHARE = 0.4
 _DIVE_SHARE = 0.5
 """Of the time left, how much one dive may take."""
 
-_DIVES = 6
+_DIVES = 4
 """How many dives are tried before neighbourhoods."""
 
 _COSTLESS_DIVES = 2
@@ -187,10 +187,12 @@ class _Engine:
 
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)
-        self._dive(1, self._is_packed)
-        if self._asks_too_much() and self._lacks_little(self.plan):
-            self.generator = self._new_generator(self.plan.priority, self.generator.pool)
-        if not self._asks_too_much():
+        self._dive(1, self._is_packed, most_back=0)
+        too_much = self._asks_too_much()
+        if too_much and self._lacks_little(self.plan):
+            self._keep_what_has_room()
+            too_much = False
+        if not too_much:
             self._relax_and_dive()
         if self.generator.keep > self.plan.priority:
             self._place_more()
@@ -220,6 +222,12 @@ class _Engine:
         self._relax(_COLUMN_SHARE, tail=tail)
         if not self._is_enough(self.plan):
             self.pool = self.generator.run_without_lack(self.clock.deadline(_HARD_SHARE))
+
+    def _keep_what_has_room(self) -> None:
+        """Go on at the priority of the plan, where the relaxation too cannot have it all."""
+        self.pool = self.generator.run_without_lack(self.clock.deadline(_HARD_SHARE))
+        if self.generator.lack >= _HALF:
+            self.generator = self._new_generator(self.plan.priority, self.generator.pool)
 
     def _asks_too_much(self) -> bool:
         """Whether what the plan lacks would cost so much that it hardly has room at all."""
@@ -317,14 +325,16 @@ class _Engine:
             self.cheapest = priority, cost_of_cheapest(self.fleet, priority)
         return self.cheapest[1]
 
-    def _dive(self, most: int, is_enough: Callable[[Plan], bool]) -> None:
+    def _dive(
+        self, most: int, is_enough: Callable[[Plan], bool], most_back: int = MOST_BACK
+    ) -> None:
         """Dive from the relaxation, each time a little differently, until one is good enough."""
         for _ in range(most):
             if time.monotonic() >= self.clock.deadline() or is_enough(self.plan):
                 return
             rng = np.random.default_rng([self.limits.seed, self.dives])
             self.dives += 1
-            dive = Dive(self.fleet, self.pricers, self.pool, self.generator.keep, rng)
+            dive = Dive(self.fleet, self.pricers, self.pool, self.generator.keep, rng, most_back)
             plan = dive.run(self.clock.deadline(_DIVE_SHARE))
             self._mend(plan)
             if plan.rank < self.plan.rank:
