@@ -225,7 +225,7 @@ class _Engine:
 
     def _keep_what_has_room(self) -> None:
         """Go on at the priority of the plan, where the relaxation too cannot have it all."""
-        self.pool = self.generator.run_without_lack(self.clock.deadline(_HARD_SHARE))
+        self.pool = self.generator.run_without_lack(self.clock.deadline(_HARD_SHARE / 2))
         if self.generator.lack >= _HALF:
             self.generator = self._new_generator(self.plan.priority, self.generator.pool)
 
