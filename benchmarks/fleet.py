@@ -97,8 +97,8 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
 def _problem(options: argparse.Namespace) -> Problem:
     if options.instance is not None:
         return read_instance(options.instance)
-    fills = {"fill": options.fill, "memory_fill": options.memory_fill}
-    return make_fleet(options.domains, options.hosts, seed=options.seed, **fills)
+    size = options.domains, options.hosts
+    return make_fleet(*size, options.fill, options.seed, options.memory_fill)
 
 
 def _rows(problem: Problem, result: Result, seconds: float) -> Iterator[list[str]]:

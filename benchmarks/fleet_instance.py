@@ -216,13 +216,18 @@ def main() -> None:
     for path in options.files:
         table.writerow(describe(path.name.removesuffix(DOMAINS), read_shapes(path)))
     if options.out is not None:
-        arguments = (options.domains, options.hosts, options.fill, options.seed)
-        shapes = make_shapes(*arguments, memory_fill=options.memory_fill)
+        num_domains, num_hosts, fill, memory_fill = (
+            options.domains,
+            options.hosts,
+            options.fill,
+            options.memory_fill,
+        )
+        shapes = make_shapes(num_domains, num_hosts, fill, options.seed, memory_fill)
+        memory = "" if memory_fill is None else f", of the memory {memory_fill:g}"
         title = (
-            "{:,} domains on {:,} hosts, a fill of {:g}, seed {}; benchmarks/generate_fleet.py"
-        ).format(*arguments)
-        if options.memory_fill is not None:
-            title = title.replace(", seed", f", of the memory {options.memory_fill:g}, seed")
+            f"{num_domains:,} domains on {num_hosts:,} hosts, a fill of {fill:g}{memory}, "
+            f"seed {options.seed}; benchmarks/generate_fleet.py"
+        )
         write_instance(shapes, options.out.with_name(options.out.name + DOMAINS), title)
         table.writerow(describe(options.out.name, shapes))
 

@@ -125,11 +125,11 @@ def make_shapes(
     for name, share in (("fill", fill), ("memory fill", memory_fill)):
         if not 0 < share <= 1:
             raise ValueError(f"a {name} of {share}, expected above 0 and up to 1")
-    fills = fill, memory_fill
-    checked = max(fills) <= PARTIAL_ABOVE and num_hosts <= MOST_CHECKED_HOSTS
+    checked = max(fill, memory_fill) <= PARTIAL_ABOVE and num_hosts <= MOST_CHECKED_HOSTS
     best: tuple[int, FleetShapes] | None = None
     for attempt in range(MOST_DRAWS if checked else 1):
-        shapes = _draw(num_domains, num_hosts, fills, random.Random(f"{seed}:{attempt}"))
+        draw = random.Random(f"{seed}:{attempt}")
+        shapes = _draw(num_domains, num_hosts, fill, memory_fill, draw)
         left_out = count_left_out(shapes) if checked else 0
         if best is None or left_out < best[0]:
             best = left_out, shapes
@@ -225,7 +225,7 @@ def count_left_out(shapes: FleetShapes) -> int:
 
 
 def _draw(
-    num_domains: int, num_hosts: int, fills: tuple[float, float], draw: random.Random
+    num_domains: int, num_hosts: int, fill: float, memory_fill: float, draw: random.Random
 ) -> FleetShapes:
     weights = [weight * draw.uniform(0.7, 1.3) for _, weight in MACHINES]
     expected = np.array(weights) * (num_hosts / sum(weights))
@@ -233,9 +233,9 @@ def _draw(
     kinds = np.flatnonzero(host_counts)
     hosts = tuple(read_machine(MACHINES[kind][0]) for kind in kinds)
     num_of_type = host_counts[kinds]
-    all_vcpus = fills[0] * int(num_of_type @ np.array([host.num_pcpus for host in hosts]))
+    all_vcpus = fill * int(num_of_type @ np.array([host.num_pcpus for host in hosts]))
     all_pages = int(num_of_type @ np.array([int(host.usable_pages.sum()) for host in hosts]))
-    wanted_pages = fills[1] * all_pages
+    wanted_pages = memory_fill * all_pages
     mix = _Mix(hosts, num_of_type, all_vcpus, wanted_pages, draw)
     counts = mix.counts(num_domains)
     used = np.flatnonzero(counts)

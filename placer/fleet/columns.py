@@ -206,12 +206,10 @@ class Generator:
         if not self.raises or not (self.master.lack > _NONE).any():
             return self.pool
         lower = self.penalties
-        self.penalties = np.maximum(lower, lack_penalties(self.fleet))
-        self.master.change_penalties(self.penalties)
+        self._change_penalties(np.maximum(lower, lack_penalties(self.fleet)))
         self.run(deadline, tail=False)
         self.is_over = False
-        self.penalties = lower
-        self.master.change_penalties(lower)
+        self._change_penalties(lower)
         return self.pool
 
     def _is_proven(self, gap: float) -> bool:
@@ -225,9 +223,12 @@ class Generator:
         raised = np.minimum(self.penalties * _RAISE, self.most_penalty)
         if not (raised > self.penalties)[lacking].any():
             return False
-        self.penalties = np.where(lacking, raised, self.penalties)
-        self.master.change_penalties(self.penalties)
+        self._change_penalties(np.where(lacking, raised, self.penalties))
         return True
+
+    def _change_penalties(self, penalties: Floats) -> None:
+        self.penalties = penalties
+        self.master.change_penalties(penalties)
 
     def _is_worth_proving(self) -> bool:
         """Whether little is left out, and a finer proof may raise the bound by much."""

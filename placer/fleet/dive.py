@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from placer.arrays import Ints
 from placer.cpsat.master import Column, RelaxedMaster
 from placer.fleet.best_fit import fill_best
 from placer.fleet.columns import ColumnPool, lack_penalties
@@ -21,7 +20,6 @@ _WHOLE = 1e-6
 
 _LIKELY = 0.8
 """Columns used as often as this are fixed together."""
-
 
 _JUMP = 3e-3
 """By how much of its value the relaxation may rise at a step that is not taken back."""
@@ -37,13 +35,12 @@ _Step = list[tuple[Column, int]]
 
 @dataclass
 class _Place:
-    """Where a dive was before its last step: the columns, how often each is used, the value."""
+    """Where a dive was before its last step: the columns, how often each is used, the value.
 
-    hosts: list[int]
-    wanted: Ints
-    keep: int
+    ``chosen`` counts what was fixed by then.
+    """
+
     chosen: int
-    cost: int
     columns: list[Column]
     used: Floats
     value: float
@@ -89,7 +86,7 @@ class Dive:
             used, value = self._relax(deadline)
             if self._step_back(value):
                 continue
-            self.last = self._place(used, value)
+            self.last = _Place(len(self.chosen), self.columns, used, value)
             step = self._next_step(used)
             if not step:
                 break
@@ -159,24 +156,23 @@ class Dive:
         return step
 
     def _take(self, step: _Step) -> None:
-        for column, times in step:
-            self.chosen.append((column, times))
-            self.wanted[column.shapes] -= times * column.amounts
-            self.keep -= times * int(column.amounts @ self.fleet.priorities[column.shapes])
-            self.hosts[column.host_type] -= times
-            self.cost += times * column.cost
+        self.chosen += step
+        self._count(step, 1)
 
-    def _place(self, used: Floats, value: float) -> _Place:
-        return _Place(
-            hosts=list(self.hosts),
-            wanted=self.wanted.copy(),
-            keep=self.keep,
-            chosen=len(self.chosen),
-            cost=self.cost,
-            columns=list(self.columns),
-            used=used,
-            value=value,
-        )
+    def _take_back(self, chosen: int) -> _Step:
+        """Free all that was fixed after the first ``chosen``, and return it."""
+        step = self.chosen[chosen:]
+        del self.chosen[chosen:]
+        self._count(step, -1)
+        return step
+
+    def _count(self, step: _Step, sign: int) -> None:
+        for column, times in step:
+            self.wanted[column.shapes] -= sign * times * column.amounts
+            priority = int(column.amounts @ self.fleet.priorities[column.shapes])
+            self.keep -= sign * times * priority
+            self.hosts[column.host_type] -= sign * times
+            self.cost += sign * times * column.cost
 
     def _step_back(self, value: float) -> bool:
         """Take back a last step that made the relaxation much dearer, and take another."""
@@ -186,10 +182,8 @@ class Dive:
         if self.steps_back == self.most_back:
             return False
         self.steps_back += 1
-        last.tried.append((value, self.chosen[last.chosen :]))
-        self.hosts, self.wanted, self.keep = list(last.hosts), last.wanted.copy(), last.keep
-        self.columns, self.cost = list(last.columns), last.cost
-        del self.chosen[last.chosen :]
+        last.tried.append((value, self._take_back(last.chosen)))
+        self.columns = last.columns
         other = self._other_step(last)
         if other is None:
             last.is_settled = True

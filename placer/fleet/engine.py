@@ -17,7 +17,6 @@ from placer.fleet.counting import cost_of_cheapest, most_priority
 from placer.fleet.dive import MOST_BACK, Dive
 from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
-from placer.fleet.pricing import Floats
 from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
 from placer.problem import Problem
@@ -188,11 +187,10 @@ class _Engine:
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)
         self._dive(1, self._is_packed, most_back=0)
-        too_much = self._asks_too_much()
-        if too_much and self._lacks_little(self.plan):
+        too_much, little = self._asks_too_much(), self._lacks_little(self.plan)
+        if too_much and little:
             self._keep_what_has_room()
-            too_much = False
-        if not too_much:
+        if little or not too_much:
             self._relax_and_dive()
         if self.generator.keep > self.plan.priority:
             self._place_more()
@@ -261,35 +259,27 @@ class _Engine:
     def _place_more(self) -> None:
         """Where not all are placed: first as much priority as can be, whatever it costs."""
         of_all = self.generator
-        penalties = np.asarray(self.fleet.priorities * float(COST_UNITS))
         try:
-            self._dive_for(penalties, share=_PACKING_SHARE)
+            self._dive_for_priority()
         finally:  # it is the one whose bound is that of the cost
             self.generator = of_all
         if not self._is_packed(self.plan):
-            bound = -(-self._lack_bound(penalties) // COST_UNITS)
+            bound = -(-self._lack_bound() // COST_UNITS)
             self.least_lack = max(self.least_lack, bound)
         if not self._is_packed(self.plan):
             self._repack(self.plan, None, self.clock.deadline(_PACKING_SHARE), self._is_packed)
         if of_all.keep != self.plan.priority:
             self.generator = self._new_generator(self.plan.priority, of_all.pool)
 
-    def _dive_for(self, penalties: Floats, *, share: float) -> None:
+    def _dive_for_priority(self) -> None:
         """Dive from a relaxation that leaves out as little as it can, whatever the rest costs."""
-        self.generator = Generator(
-            self.fleet,
-            self.total,
-            seed=self.limits.seed,
-            workers=self.limits.workers,
-            penalties=penalties,
-            costless=True,
-        )
+        self.generator = self._costless_generator(self.fleet)
         self.generator.add_plan(self.plan)
-        self.pool = self.generator.run(self.clock.deadline(share), tell=self._tell)
+        self.pool = self.generator.run(self.clock.deadline(_PACKING_SHARE), tell=self._tell)
         self.generator.keep -= math.ceil(self.pool.relaxed_value / COST_UNITS - _NOISE)
         self._dive(_COSTLESS_DIVES, self._is_packed)
 
-    def _lack_bound(self, penalties: Floats) -> int:
+    def _lack_bound(self) -> int:
         """What must be left out at least; where vcpus may spill, for want of memory alone.
 
         Then other patterns are to be listed, for which there may be no time.
@@ -299,15 +289,19 @@ class _Engine:
         if self.clock.deadline(_LISTING_SHARE) < time.monotonic() + self.clock.listing:
             return 0
         relaxed = Fleet.of(self.problem, self.fleet.shapes.without_vcpus_that_spill())
-        generator = Generator(
-            relaxed,
+        generator = self._costless_generator(relaxed)
+        return generator.run(self.clock.deadline(_PACKING_SHARE), tell=self._tell).bound
+
+    def _costless_generator(self, fleet: Fleet) -> Generator:
+        """Column generation for the least priority that must be left out, in COST_UNITS."""
+        return Generator(
+            fleet,
             self.total,
             seed=self.limits.seed,
             workers=self.limits.workers,
-            penalties=penalties,
+            penalties=np.asarray(self.fleet.priorities * float(COST_UNITS)),
             costless=True,
         )
-        return generator.run(self.clock.deadline(_PACKING_SHARE), tell=self._tell).bound
 
     def _lacks_little(self, plan: Plan) -> bool:
         """Whether a few more, or one, would be all that can be placed."""
