@@ -15,6 +15,8 @@ ORDER: Final = 2
 GUEST_FRAME: Final = 3
 MACHINE_FRAME: Final = 4
 NUM_EXTENTS: Final = 5
+GUEST_STEP: Final = 6
+NUM_COLUMNS: Final = 7
 
 OUTSIDE: Final = -1
 """The guest frame of pages that lie in no range of a vnode (an HVM guest's video memory)."""
@@ -28,11 +30,13 @@ MAX_FRAME: Final = (1 << 40) - 1
 class DomainFrames:
     """The extents of one domain, as runs.
 
-    ``runs[k] = (vnode, pnode, order, guest_frame, machine_frame, num_extents)``:
-    ``num_extents`` extents of ``2**order`` pages on one pnode that lie side by side
-    in the guest from ``guest_frame`` up, and side by side in the machine from
-    ``machine_frame`` up. The hypervisor hands out high addresses first, so the
-    lowest guest extent of a run has its highest machine extent.
+    ``runs[k] = (vnode, pnode, order, guest_frame, machine_frame, num_extents, guest_step)``:
+    ``num_extents`` extents of ``2**order`` pages on one pnode, side by side in the machine
+    from ``machine_frame`` up. In the guest they begin at ``guest_frame``, each ``guest_step``
+    extents above the one before: 1 where they lie side by side, more where the hypervisor
+    went round several pnodes. It hands out high addresses first, so the lowest guest extent
+    of a run has its highest machine extent. Rows may be given without the last column,
+    which is then 1.
     """
 
     domain: str
@@ -40,7 +44,13 @@ class DomainFrames:
     runs: Ints
 
     def __post_init__(self) -> None:
-        runs = np.asarray(self.runs, dtype=np.int64).reshape(-1, 6)
+        runs = np.asarray(self.runs, dtype=np.int64)
+        if not runs.size:
+            runs = runs.reshape(-1, NUM_COLUMNS)
+        elif runs.shape[-1] == GUEST_STEP:
+            runs = np.insert(runs, GUEST_STEP, 1, axis=1)
+        if runs.shape[-1] != NUM_COLUMNS:
+            raise ValueError(f"rows of {runs.shape[-1]} figures, expected {NUM_COLUMNS}")
         object.__setattr__(self, "runs", read_only(runs, ndim=2))
 
     @property

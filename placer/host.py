@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from placer.arrays import Ints, read_only, same_fields
+from placer.arrays import ABSENT, Ints, read_only, same_fields
 from placer.units import LOCAL_DISTANCE, UNREACHABLE
 
 SmtMode = Literal["threads", "cores", "penalty"]
@@ -58,6 +58,8 @@ class Host:
       pcpus with equal core numbers are siblings (core numbers are unique on the
       host).
     - ``distances[p, q]``: SLIT figure from the pcpus of p to the memory of q.
+    - ``memory_map[e] = (start, end, type)``: the host's e820 in bytes, half open, ascending;
+      types as there, 1 for RAM; empty where it is not known.
     - ``overcommit``: shared vcpus per pcpu, exact. ``smt`` and ``smt_penalty`` (whole
       SLIT units, used with ``penalty``): MODEL "smt".
 
@@ -79,6 +81,7 @@ class Host:
     overcommit: Fraction = Fraction(1)
     smt: SmtMode = "threads"
     smt_penalty: int = 0
+    memory_map: Ints = field(default_factory=lambda: ABSENT)
     free_spans_known: bool = False
     running: tuple[RunningDomain, ...] = ()
     source: str = field(default="", compare=False)
@@ -94,7 +97,7 @@ class Host:
             "pcpu_core",
         ):
             object.__setattr__(self, name, read_only(getattr(self, name)))
-        for name in ("spans", "free_spans"):
+        for name in ("spans", "free_spans", "memory_map"):
             value = np.asarray(getattr(self, name), dtype=np.int64).reshape(-1, 3)
             object.__setattr__(self, name, read_only(value, ndim=2))
         object.__setattr__(self, "distances", read_only(self.distances, ndim=2))
@@ -159,6 +162,9 @@ def _contradictions(host: Host) -> list[str]:
             found.append(f"running domain {running.name}: pages and vcpus are 0 or more")
         if not set(running.dedicated_pcpus) <= set(host.pcpu_ids.tolist()):
             found.append(f"running domain {running.name}: dedicated pcpus are pcpus of the host")
+    start, end, _ = host.memory_map.T
+    if (start >= end).any() or (start[1:] < end[:-1]).any():
+        found.append("entries of a memory map ascend and do not overlap")
     if host.overcommit <= 0:
         found.append("overcommit is above 0")
     if host.smt_penalty < 0:

@@ -18,6 +18,9 @@ from placer.host import Host
 from placer.placement import PlacedDomain
 from placer.policy import DISTANCE, Policy
 
+Era = Literal["upstream", "seed"]
+"""How PV guests are built: as released Xen does, or the vNUMA patches of November 2013."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -70,6 +73,8 @@ class Problem:
     no host's ``running``. ``max_moves`` is the most of them that may be moved and
     ``max_moved_pages`` the most of their pages; None for any number (C7).
 
+    ``era`` says how the page allocator builds PV guests.
+
     Raises InputError with every fault at once.
     """
 
@@ -82,6 +87,7 @@ class Problem:
     current: tuple[Running, ...] = ()
     max_moves: int | None = None
     max_moved_pages: int | None = None
+    era: Era = "upstream"
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -190,6 +196,10 @@ def _faults(problem: Problem) -> list[Fault]:
                 f"pnode {int(domain.vnode_pnode.max())}",
                 f"0 to {most_pnodes - 1}",
             )
+        if problem.era == "seed" and domain.type != "pv":
+            fault(where, f"{domain.name}.type", domain.type, "pv, all that the seed era has")
+        if problem.era == "seed" and domain.page_order.any():
+            fault(where, f"{domain.name}.page_size", "large pages", "4KiB, all that it has")
         found.extend(_interleave_faults(domain, where, most_pnodes))
         found.extend(_access_faults(domain, where))
         found.extend(_affinity_faults(problem, domain, where))

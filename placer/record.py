@@ -25,7 +25,7 @@ from placer.placement import Placement
 from placer.problem import Problem
 from placer.result import Result
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _Value = TypeVar("_Value")
 

@@ -119,6 +119,9 @@ class Result:
     ``moves`` lead there from what runs now, and never over-commit a pnode on the way; they
     are empty where nothing runs that may be moved. Where some of them are stops, no order
     exists without; ``fewest_stops`` is False where fewer stops may do, as far as is known.
+
+    ``creation_order`` names the domains of those hosts on which they have to be created in
+    that order, and not in the placement's, for the page sizes that are asked for.
     """
 
     status: Status
@@ -128,6 +131,7 @@ class Result:
     unplaced: tuple[Refusal, ...] = ()
     moves: tuple[Move, ...] = ()
     fewest_stops: bool = True
+    creation_order: tuple[str, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     interrupted: bool = False
 

@@ -15,6 +15,7 @@ from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.frames import (
     GUEST_FRAME,
+    GUEST_STEP,
     MACHINE_FRAME,
     MAX_FRAME,
     NUM_EXTENTS,
@@ -240,23 +241,24 @@ def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
     sizes = np.concatenate([run.frames_of(domain.domain).run_pages for domain in placed])
     spans = _without(host.free_spans, starts, starts + sizes)
     running = list(host.running)
+    taken = np.zeros(host.num_pnodes, dtype=np.int64)
     for answer in placed:
         domain = run.domain(answer.domain)
+        pages = run.frames_of(answer.domain).pages_on(answer.num_vnodes, host.num_pnodes)
+        taken += pages.sum(axis=0)
+        taken[answer.home[0]] += domain.overhead_pages
         spans = _without_highest(spans, int(answer.home[0]), domain.overhead_pages)
         vcpus_on = np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
         own = (*answer.vcpu_to_pcpu.tolist(), *answer.empty_siblings) if domain.dedicated else ()
         running.append(
             RunningDomain(
                 name=domain.name,
-                pages=answer.pages_on,
+                pages=pages.sum(axis=0),
                 vcpus_on=np.zeros_like(vcpus_on) if domain.dedicated else vcpus_on,
                 dedicated_pcpus=tuple(sorted(set(own))),
             )
         )
     free = np.bincount(spans[:, 0], weights=spans[:, 2], minlength=host.num_pnodes)
-    taken = sum((answer.pages_on for answer in placed), np.zeros(host.num_pnodes, dtype=np.int64))
-    for answer in placed:
-        taken[answer.home[0]] += run.domain(answer.domain).overhead_pages
     if not np.array_equal(free.astype(np.int64), host.free_pages - taken):
         raise InputError(
             Fault(
@@ -329,6 +331,7 @@ def _misfit_runs(runs: Ints, placed: PlacedDomain, num_pnodes: int) -> Iterator[
         ("guest frame", GUEST_FRAME, OUTSIDE, MAX_FRAME),
         ("machine frame", MACHINE_FRAME, 0, MAX_FRAME),
         ("number of extents", NUM_EXTENTS, 1, MAX_FRAME),
+        ("guest step", GUEST_STEP, 1, MAX_FRAME),
     ):
         wrong = runs[(runs[:, column] < least) | (runs[:, column] > most), column]
         if len(wrong):

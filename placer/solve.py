@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,8 +16,9 @@ from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import first_fit, libxl
 from placer.heuristic.same_pcpus import keep_pcpus
+from placer.lessons import bounded_by, narrowed
 from placer.moves import order_moves
-from placer.pages.realise import realise
+from placer.pages.realise import by_page_size, try_to_realise
 from placer.pages.rearrange import realise_moves
 from placer.pipeline import find_answer
 from placer.placement import Placement
@@ -31,6 +33,10 @@ _EXPLAIN_WORK = 1.0
 
 _EXPLAIN_SECONDS = 10.0
 """However slow the machine, reasons take no longer."""
+
+
+_MOST_LESSONS = 8
+"""How often a plan that the heaps cannot give is solved again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +85,19 @@ def solve(
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
     limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
-    answer = _refuse_by_count(problem) or find_answer(problem, limits, progress)
+    first = _refuse_by_count(problem) or find_answer(problem, limits, progress)
+    answer, plan, failure = _find_plan(problem, first, limits, progress)
     interrupted = answer.interrupted
     try:
         unplaced = (
             _explain(problem, answer, limits)
-            if chosen.reasons
+            if chosen.reasons and (failure is None or plan is not None)
             else _name_unplaced(problem, answer, "not explained")
         )
     except KeyboardInterrupt:
         interrupted, unplaced = True, _name_unplaced(problem, answer, "not explained: interrupted")
+    if failure is not None:
+        unplaced = _blame_the_heap(unplaced, first, failure)
     result = Result(
         status=answer.status,
         solver=solver_info(limits),
@@ -98,39 +107,121 @@ def solve(
         baselines=_baselines(problem),
         interrupted=interrupted,
     )
-    if answer.placement is None:
-        return Solution(result=result)
-    return _realise(problem, result, answer.placement)
+    return Solution(result=result) if plan is None else _hold_against_checker(problem, result, plan)
 
 
-def _realise(problem: Problem, result: Result, placement: Placement) -> Solution:
-    """Turn a placement into frames and hold both against the checker."""
-    if problem.current:
-        placement = keep_pcpus(problem, placement)
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """A placement with the moves that lead there, its frames, and what its heaps cannot give."""
+
+    placement: Placement
+    moves: tuple[Move, ...]
+    fewest_stops: bool
+    frames: tuple[DomainFrames, ...] = ()
+    creation_order: tuple[str, ...] = ()
+    failures: tuple[AllocationError, ...] = ()
+
+
+def _find_plan(
+    problem: Problem, answer: Answer, limits: Limits, progress: Callable[[str], None] | None
+) -> tuple[Answer, _Plan | None, AllocationError | None]:
+    """Realise an answer; where a heap cannot, solve again with what that teaches.
+
+    Returns the last answer, its plan (None where there is none), and what stood against the
+    plan before it, if anything did. An answer that no round brings a plan for has neither
+    levels nor placement.
+    """
+    started = time.monotonic()
+    first, narrower = answer, problem
+    failure: AllocationError | None = None
+    for _ in range(_MOST_LESSONS + 1):
+        placement = answer.placement
+        if placement is None:
+            break
+        if problem.current:
+            placement = keep_pcpus(problem, placement)
+        plan = _realise(problem, placement)
+        if not plan.failures:
+            return answer, plan, failure
+        failure = plan.failures[0]
+        left = limits
+        if limits.time_limit is not None:
+            seconds = limits.time_limit - (time.monotonic() - started)
+            if seconds <= 0:
+                break
+            left = replace(limits, time_limit=seconds)
+        if progress is not None:
+            progress(f"solving again: {failure}")
+        narrower = narrowed(narrower, plan.failures)
+        answer = find_answer(narrower, left, progress)
+        answer.levels = bounded_by(first.levels, answer.levels, problem)
+        if answer.status == "optimal" and any(lv.status != "optimal" for lv in answer.levels):
+            answer.status = "feasible"
+    if failure is not None:
+        answer = Answer(status="unknown", interrupted=answer.interrupted)
+    return answer, None, failure
+
+
+def _realise(problem: Problem, placement: Placement) -> _Plan:
+    """Turn a placement into frames, as far as the heaps go."""
     moves, fewest_stops = order_moves(problem, placement)
-    try:
-        frames = _take_frames(problem, placement, moves)
-    except AllocationError as error:
-        refusals = tuple(_refuse_for_the_heap(domain.name, error) for domain in problem.domains)
-        return Solution(
-            result=replace(result, status="unknown", placement=None, levels=(), unplaced=refusals)
+    plan = _Plan(placement=placement, moves=moves, fewest_stops=fewest_stops)
+    if problem.current:
+        try:
+            return replace(plan, frames=realise_moves(problem, placement, moves))
+        except AllocationError as error:
+            return replace(plan, failures=(error,))
+    realised = try_to_realise(problem, placement)
+    order: tuple[str, ...] = ()
+    large = {failure.host for failure in realised.failures if failure.order}
+    if large:
+        on_large = tuple(placed for placed in placement.domains if placed.host in large)
+        again = try_to_realise(problem, replace(placement, domains=on_large), large)
+        if again.frames:
+            order = tuple(
+                placed.domain
+                for placed in by_page_size(problem, on_large)
+                if placed.domain in again.frames
+            )
+        others = tuple(error for error in realised.failures if error.host not in large)
+        realised = replace(
+            realised,
+            frames={**realised.frames, **again.frames},
+            failures=(*others, *again.failures),
         )
-    result = replace(result, placement=placement, moves=moves, fewest_stops=fewest_stops)
-    violations = check_placement(problem, placement, frames, moves)
+    if realised.failures:
+        return replace(plan, failures=realised.failures)
+    frames = tuple(realised.frames[placed.domain] for placed in placement.domains)
+    return replace(plan, frames=frames, creation_order=order)
+
+
+def _hold_against_checker(problem: Problem, result: Result, plan: _Plan) -> Solution:
+    result = replace(
+        result,
+        placement=plan.placement,
+        moves=plan.moves,
+        fewest_stops=plan.fewest_stops,
+        creation_order=plan.creation_order,
+    )
+    violations = check_placement(problem, plan.placement, plan.frames, plan.moves)
     if violations:
         text = "; ".join(str(violation) for violation in violations)
         raise ModelError(f"the checker refuses the solver's placement: {text}")
-    points = score(problem, placement, violations)
+    points = score(problem, plan.placement, violations)
     levels = tuple(_settle(level, problem, points.cost) for level in result.levels)
-    return Solution(result=replace(result, levels=levels), frames=frames, score=points)
+    return Solution(result=replace(result, levels=levels), frames=plan.frames, score=points)
 
 
-def _take_frames(
-    problem: Problem, placement: Placement, moves: tuple[Move, ...]
-) -> tuple[DomainFrames, ...]:
-    if problem.current:
-        return realise_moves(problem, placement, moves)
-    return realise(problem, placement)
+def _blame_the_heap(
+    unplaced: tuple[Refusal, ...], first: Answer, failure: AllocationError
+) -> tuple[Refusal, ...]:
+    """Say of each domain that the counts have room for that no heap was found to realise it."""
+    counted = first.placement.domains if first.placement is not None else ()
+    names = {placed.domain for placed in counted}
+    return tuple(
+        _refuse_for_the_heap(refusal.domain, failure) if refusal.domain in names else refusal
+        for refusal in unplaced
+    )
 
 
 def _refuse_for_the_heap(name: str, error: AllocationError) -> Refusal:
@@ -187,21 +278,18 @@ def _solve_by_libxl(problem: Problem, options: SolveOptions) -> Solution:
         for name in placement.unplaced
     )
     cost = Level(name="cost", value=points.cost, bound=0, status="feasible")
-    moves, _ = order_moves(problem, placement)
+    plan = _realise(problem, placement)
     result = Result(
         status="feasible",
         solver=info,
         levels=(cost,),
         placement=placement,
         unplaced=refusals,
-        moves=moves,
+        moves=plan.moves,
+        creation_order=plan.creation_order,
         baselines=baselines,
     )
-    try:
-        frames = _take_frames(problem, placement, moves)
-    except AllocationError:
-        frames = ()
-    return Solution(result=result, frames=frames, score=points)
+    return Solution(result=result, frames=plan.frames, score=points)
 
 
 def _refuse_by_count(problem: Problem) -> Answer | None:

@@ -29,6 +29,19 @@ PVH_HOLE_BYTES: Final = 64 * MIB
 VIDEO_MIB: Final[dict[str, int]] = {"cirrus": 8, "stdvga": 16, "qxl": 128, "none": 0}
 """Video memory by ``vga``, with upstream QEMU (libxl_create.c)."""
 
+VGA_HOLE: Final = (0xA0, 0xC0)
+"""Guest frames of an HVM guest that the builder leaves out of vnode 0's memory."""
+
+SPECIAL_PAGES: Final = 16
+"""Pages that libxc gives an HVM guest for its device model; the VGA BIOS has as many."""
+
+LOWEST_RESERVED: Final = 1 << 20
+"""Entries of a host's memory map that begin here or below do not count (libxl_x86.c)."""
+
+RAM: Final = 1
+UNUSABLE: Final = 5
+"""Types of a memory map's entries (E820_RAM, E820_UNUSABLE)."""
+
 ISA_START: Final = 0xA0000
 ISA_END: Final = 0x100000
 DMA_END: Final = 16 * MIB
@@ -128,7 +141,7 @@ def topology_of(problem: Problem, placed: PlacedDomain) -> Topology:
         domain=domain.name,
         type=domain.type,
         vnode_pages=placed.vnode_pages,
-        ranges=vmemranges(domain, placed.vnode_pages),
+        ranges=vmemranges(domain, placed.vnode_pages, host.memory_map),
         distances=distances,
         vcpu_to_vnode=placed.vcpu_to_vnode,
         vnode_to_pnode=placed.home,
@@ -142,35 +155,82 @@ def near_and_far(num_nodes: int) -> Ints:
     return read_only(distances, ndim=2)
 
 
-def vmemranges(domain: Domain, vnode_pages: Ints | None = None) -> Ints:
+def vmemranges(
+    domain: Domain, vnode_pages: Ints | None = None, memory_map: Ints | None = None
+) -> Ints:
     """Return the guest address ranges of every vnode, shape (R, 3): (vnode, start, end).
 
     Bytes, half open, ascending. ``vnode_pages`` stands in for the domain's where the
     solver chose the vnodes. A PV guest has one range for each vnode, contiguous from
-    0, an empty one for a vnode without memory (``e820_host`` is not followed: it
-    depends on the host's memory map). HVM and PVH guests leave out the hole below
-    4 GiB; vnode 0 of an HVM guest gives up the video memory, as much of it as it
-    has (libxl refuses a smaller vnode 0 when it creates the guest).
+    0, an empty one for a vnode without memory. With ``e820_host`` it has the holes of the
+    host's ``memory_map`` (rows of start, end, type), where that is known. HVM and PVH guests
+    leave out the hole below 4 GiB; vnode 0 of an HVM guest gives up the video memory, as
+    much of it as it has (libxl refuses a smaller vnode 0 when it creates the guest).
     """
     pages = domain.vnode_pages if vnode_pages is None else vnode_pages
     sizes = [count * PAGE_BYTES for count in pages.tolist()]
     if domain.type == "pv":
-        ends = np.cumsum(np.array(sizes, dtype=np.int64))
-        ranges = np.stack([np.arange(len(sizes)), ends - np.array(sizes), ends], axis=1)
-        return read_only(ranges, ndim=2)
+        if memory_map is None or not len(memory_map) or not has_host_map(domain):
+            ends = np.cumsum(np.array(sizes, dtype=np.int64))
+            ranges = np.stack([np.arange(len(sizes)), ends - np.array(sizes), ends], axis=1)
+            return read_only(ranges, ndim=2)
+        return _fill_ram(sizes, _ram_as_on_host(sum(sizes), memory_map))
     sizes[0] = max(sizes[0] - video_bytes(domain), 0)
     hole_start = FOUR_GIB - hole_bytes(domain)
-    rows, cursor = [], 0
+    total = sum(sizes)
+    low = min(total, hole_start)
+    return _fill_ram(sizes, [(0, low), (FOUR_GIB, FOUR_GIB + total - low)])
+
+
+def _fill_ram(sizes: list[int], ram: list[tuple[int, int]]) -> Ints:
+    """Give the vnodes their bytes from the ``ram`` entries (start, end), in order."""
+    rows = []
+    entries = iter(ram)
+    cursor, end = next(entries)
     for vnode, size in enumerate(sizes):
         left = size
         while left:
-            if cursor == hole_start:
-                cursor = FOUR_GIB
-            part = min(left, hole_start - cursor) if cursor < hole_start else left
+            if cursor == end:
+                cursor, end = next(entries)
+            part = min(left, end - cursor)
             rows.append((vnode, cursor, cursor + part))
             cursor += part
             left -= part
     return read_only(np.array(rows, dtype=np.int64).reshape(-1, 3), ndim=2)
+
+
+def _ram_as_on_host(size: int, memory_map: Ints) -> list[tuple[int, int]]:
+    """Return the RAM entries of a PV guest of ``size`` bytes with ``e820_host``.
+
+    One from 0 to the first entry of the host that is no RAM; the rest goes to 4 GiB
+    (e820_sanitize in libxl_x86.c; it means to put it above the host's last entry too, but the
+    comparison there never says so, as Xen 4.17 was seen to do).
+    """
+    start, _, kind = memory_map.T
+    reserved = (kind != RAM) & (kind != UNUSABLE) & (start > LOWEST_RESERVED)
+    limit = int(start[reserved].min()) & -PAGE_BYTES if reserved.any() else size
+    low = min(size, limit)
+    return [(0, low), (FOUR_GIB, FOUR_GIB + size - low)]
+
+
+def has_host_map(domain: Domain) -> bool:
+    """Return whether a PV guest takes the holes of its host's memory map (``e820_host``)."""
+    return domain.type == "pv" and bool(_number(dict(domain.extra).get("e820_host")))
+
+
+def pages_without_address(domain: Domain, vnode_pages: Ints) -> tuple[int, int]:
+    """Return the pages of an HVM guest that lie in no range: the builder's, the device model's.
+
+    The first are populated with the guest's memory, the others when its device model starts:
+    the video memory, where there is any, and the VGA BIOS. Together they make up for the VGA
+    hole, so that the domain has its ``maxmem``; without video memory it has 16 pages less.
+    Seen with Xen 4.17; docs/pages.md. A guest that ends in the hole has less of both.
+    """
+    video = min(video_bytes(domain) // PAGE_BYTES, int(vnode_pages[0]))
+    inside = int(vnode_pages.sum()) - video
+    hole = min(max(inside - VGA_HOLE[0], 0), VGA_HOLE[1] - VGA_HOLE[0])
+    special = min(hole, SPECIAL_PAGES)
+    return special, video + (hole - special if video else 0)
 
 
 def video_bytes(domain: Domain) -> int:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 PAGE_BYTES: Final = 4096
+PAGE_BITS: Final = 12
 PAGE_KIB: Final = 4
 PAGES_PER_MIB: Final = 256
 ORDER_4KIB: Final = 0

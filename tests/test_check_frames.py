@@ -107,16 +107,77 @@ def test_two_domains_never_share_a_frame() -> None:
         assert {violation.rule for violation in found} == broken
 
 
-def test_guest_memory_leaves_out_the_device_hole_of_its_type_only() -> None:
+def test_a_pvh_guest_leaves_out_the_device_hole_only() -> None:
     size = (1 << 20) + 512
-    for kind, hole in (("pvh", 0x4000), ("hvm", 0x10000)):
-        host = make_host([1 << 22])
-        problem = make_problem(host, make_domain([size], type=kind))
-        below = (1 << 20) - hole
-        runs = [[0, 0, 0, 0, 512, below], [0, 0, 0, 1 << 20, 512 + below, size - below]]
-        across = [[0, 0, 0, 0, 512, size]]
-        placement = place_simply(problem, 0)
-        for rows, broken in ((runs, set()), (across, {"F5 guest frames"})):
-            frames = [DomainFrames(domain="vm", host="host", runs=rows)]
-            found = check_placement(problem, placement, frames)
-            assert {violation.rule for violation in found} == broken
+    problem = make_problem(make_host([1 << 22]), make_domain([size], type="pvh"))
+    below = (1 << 20) - 0x4000
+    runs = [[0, 0, 0, 0, 512, below], [0, 0, 0, 1 << 20, 512 + below, size - below]]
+    across = [[0, 0, 0, 0, 512, size]]
+    for rows, broken in ((runs, set()), (across, {"F5 guest frames"})):
+        frames = [DomainFrames(domain="vm", host="host", runs=rows)]
+        found = check_placement(problem, place_simply(problem, 0), frames)
+        assert {violation.rule for violation in found} == broken
+
+
+HVM_SIZE = 4096
+GOOD_HVM_RUNS = [
+    [0, 0, 0, 0, 512, 80, 2],
+    [0, 1, 0, 1, (1 << 24) + 512, 80, 2],
+    [0, 0, 0, 192, 1024, HVM_SIZE - 2048 - 192, 1],
+    [0, 1, 0, -1, (1 << 24) + 1024, 2048 + 32, 1],
+]
+
+
+def hvm_broken(runs: list[list[int]], **fields: Any) -> set[str]:
+    problem = make_problem(make_host([1 << 22] * 2), make_domain([HVM_SIZE], type="hvm", **fields))
+    frames = [DomainFrames(domain="vm", host="host", runs=runs)]
+    found = check_placement(problem, place_simply(problem, 0), frames)
+    return {violation.rule for violation in found}
+
+
+def test_what_an_hvm_guest_gets_without_a_pnode_may_lie_on_any() -> None:
+    assert hvm_broken(GOOD_HVM_RUNS) == set()
+
+
+@pytest.mark.parametrize(
+    ("run", "column", "value", "rule"),
+    [
+        pytest.param(3, 5, 2048 + 31, "F1 pages", id="a page at no address is missing"),
+        pytest.param(2, 1, 1, "F1 pages", id="what names a pnode lies on another"),
+        pytest.param(0, 5, 79, "F5 guest frames", id="a low page is missing"),
+        pytest.param(0, 6, 1, "F5 guest frames", id="low pages twice and not at all"),
+        pytest.param(2, 3, 191, "F5 guest frames", id="memory in the VGA hole"),
+        pytest.param(2, 6, 0, "F4 extents", id="extents that all lie at one guest frame"),
+    ],
+)
+def test_an_hvm_guests_other_frames_are_held_to_the_placement(
+    run: int, column: int, value: int, rule: str
+) -> None:
+    runs = [list(row) for row in GOOD_HVM_RUNS]
+    runs[run][column] = value
+    assert rule in hvm_broken(runs)
+
+
+def test_an_hvm_guest_without_a_graphics_card_lacks_16_pages() -> None:
+    runs = [
+        *GOOD_HVM_RUNS[:2],
+        [0, 0, 0, 192, 1024, HVM_SIZE - 192],
+        [0, 1, 0, -1, (1 << 24) + 1024, 16],
+    ]
+    runs = [[*row, 1][:7] for row in runs]
+    assert hvm_broken(runs, extra=(("vga", "none"),)) == set()
+    assert hvm_broken(runs) == {"F1 pages"}
+
+
+@pytest.mark.parametrize("e820_host", [0, 1])
+def test_a_pv_guest_has_the_hosts_hole_with_e820_host_alone(e820_host: int) -> None:
+    size, hole = 4096, 1024
+    memory_map = [[0, hole << 12, 1], [hole << 12, (hole + 16) << 12, 2]]
+    host = make_host([1 << 22], memory_map=memory_map)
+    problem = make_problem(host, make_domain([size], extra=(("e820_host", e820_host),)))
+    with_hole = [[0, 0, 0, 0, 512, hole], [0, 0, 0, 1 << 20, 4096, size - hole]]
+    without = [[0, 0, 0, 0, 512, size]]
+    for rows, fits in ((with_hole, e820_host), (without, not e820_host)):
+        frames = [DomainFrames(domain="vm", host="host", runs=rows)]
+        found = check_placement(problem, place_simply(problem, 0), frames)
+        assert {violation.rule for violation in found} == (set() if fits else {"F5 guest frames"})

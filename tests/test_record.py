@@ -109,7 +109,7 @@ def edited(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
-        ("schema_version", 2, "schema_version"),
+        ("schema_version", 1, "schema_version"),
         ("schema_version", True, "schema_version"),
         ("groups", ..., "record"),
         ("surplus", 1, "record"),

@@ -158,7 +158,7 @@ def taken_frames(frames: tuple[DomainFrames, ...], host: str) -> list[tuple[int,
         (pnode, frame)
         for domain in frames
         if domain.host == host
-        for _, pnode, order, _, machine, count in domain.runs.tolist()
+        for _, pnode, order, _, machine, count, _ in domain.runs.tolist()
         for frame in range(machine, machine + (count << order))
     ]
 

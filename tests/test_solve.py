@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,8 +70,9 @@ def test_every_answer_passes_the_checker_and_costs_what_the_solver_says(part: in
         frames = solution.frames
         assert check_placement(problem, placement, frames) == ()
         for placed, backing in zip(placement.domains, frames, strict=True):
-            shape = placed.pages.shape
-            assert np.array_equal(backing.pages_on(*shape), placed.pages)
+            if problem.domains[problem.domain_index[placed.domain]].type != "hvm":
+                shape = placed.pages.shape
+                assert np.array_equal(backing.pages_on(*shape), placed.pages)
         cost = next(level for level in solution.result.levels if level.name == "cost")
         points = score(problem, placement)
         assert cost.bound <= cost.value <= points.cost
@@ -176,18 +178,62 @@ def test_the_domain_that_wants_large_pages_gets_them_before_others_break_them_up
     assert solution.frames[1].extents_of(0) == {9: 1}
 
 
-def test_a_plan_that_the_heap_cannot_give_is_not_called_impossible(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(problem: Problem, placement: object) -> tuple[()]:
-        raise AllocationError(
-            "no", domain="b", host="host", vnode=0, pnode=0, order=9, wanted=3, available=1
-        )
+def fill_two_pnodes(**fields: Any) -> Problem:
+    """A host that the counts fill: the first guest's video memory is in the second's way."""
+    first = make_domain([8192, 8192], 2, name="a", type="hvm", vcpu_to_vnode=[0, 1])
+    second = make_domain([4096], name="b")
+    return make_problem(make_host([8192 + 512, 8192 + 4096 + 256]), first, second, **fields)
 
-    monkeypatch.setattr("placer.solve.realise", refuse)
-    domains = [make_domain([512], name=name) for name in ("a", "b")]
-    result = solve(make_problem(make_host([4096]), *domains)).result
+
+def test_a_plan_that_the_heap_cannot_give_is_not_called_impossible() -> None:
+    result = solve(fill_two_pnodes()).result
     assert result.status == "unknown"
     assert result.placement is None
-    assert "give b pages" in result.unplaced[0].reason
-    assert result.unplaced[1].short_by == ("2 extents of order 9",)
+    assert result.unplaced[0].reason == "part of a plan that the heap cannot give b pages for"
+    assert result.unplaced[1].reason.startswith("the heap cannot realise the plan: domain b")
+    assert result.unplaced[1].short_by[0].endswith("extents of order 0")
+
+
+def test_a_plan_that_the_heap_cannot_give_is_solved_again_with_what_was_learnt() -> None:
+    two = fill_two_pnodes()
+    far = make_host([0, 1 << 14], cpus=[2, 0], name="far")
+    problem = replace(two, hosts=(*two.hosts, far))
+    told: list[str] = []
+    solution = solve(problem, progress=told.append)
+    placement = solution.result.placement
+    assert placement is not None
+    assert [placed.host for placed in placement.domains] == ["host", "far"]
+    assert not check_placement(problem, placement, solution.frames)
+    assert any("solving again: domain b" in line for line in told)
+    # What the first plan would have cost is the bound: nothing says that it cannot be had.
+    off_home, cost = solution.result.levels[:2]
+    assert (off_home.name, off_home.value, off_home.bound) == ("vcpus_off_home", 1, 0)
+    assert (cost.name, cost.bound) == ("cost", 0)
+    assert {off_home.status, cost.status, solution.result.status} == {"feasible"}
+
+
+def test_only_part_is_placed_where_the_heap_cannot_give_all() -> None:
+    solution = solve(fill_two_pnodes(allow_partial=True))
+    assert solution.result.placement is not None
+    assert len(solution.result.placement.domains) == 1
+    (refusal,) = solution.result.unplaced
+    assert "the heap cannot" in refusal.reason
+    level = solution.result.levels[0]
+    assert (level.name, level.value, level.bound, level.status) == (
+        "placed_priority",
+        1,
+        2,
+        "feasible",
+    )
+
+
+def test_domains_that_ask_for_large_pages_are_created_first_where_they_have_to_be() -> None:
+    # Room for 2 MiB pages once: the first domain, which does not ask, would get them.
+    host = make_host([2048], free_spans=[(0, 512, 512), (0, 1025, 511), (0, 2049, 511)])
+    asking = make_domain([512], name="asking", page_order=[9])
+    other = make_domain([512], name="other")
+    solution = solve(make_problem(host, other, asking))
+    assert solution.result.creation_order == ("asking", "other")
+    assert solution.frames[1].extents_of(0) == {9: 1}
+    alone = solve(make_problem(host, asking, other))
+    assert alone.result.creation_order == ()

@@ -12,6 +12,7 @@ from placer.check.violation import Triple, Violation
 from placer.domain import Domain
 from placer.frames import (
     GUEST_FRAME,
+    GUEST_STEP,
     MACHINE_FRAME,
     NUM_EXTENTS,
     ORDER,
@@ -21,11 +22,19 @@ from placer.frames import (
     DomainFrames,
 )
 from placer.host import Host
-from placer.units import ORDER_NAMES, PAGES_PER_MIB
+from placer.placement import PlacedDomain
+from placer.topology import video_bytes
+from placer.units import ORDER_NAMES, PAGE_BYTES, PAGES_PER_MIB
 
 FOUR_GIB_FRAME = 1 << 20
 VGA_HOLE = (0xA0, 0xC0)
 """Guest frames of the VGA window, which an HVM guest has no memory at."""
+
+SPECIAL_PAGES = 16
+"""Pages at no guest address that an HVM guest without a graphics card has too."""
+
+ONE_MIB = 1 << 20
+E820_RAM, E820_UNUSABLE = 1, 5
 
 MMIO_HOLE_FRAMES = {"hvm": 0x10000, "pvh": 0x4000}
 """Guest frames below 4 GiB that hold devices (libxl_dom.c: 256 MiB, for PVH 64 MiB)."""
@@ -57,11 +66,9 @@ def check_frames(
         if faults:
             continue
         sound.append(mine)
-        if not np.array_equal(mine.pages_on(placed.num_vnodes, host.num_pnodes), placed.pages):
-            text = "pages by vnode and pnode are not those of the placement"
-            yield Violation("F1 pages", domain.name, text)
+        yield from check_pages(domain, placed, mine, host.num_pnodes)
         yield from check_free(mine, host)
-        yield from check_guest_frames(domain, mine)
+        yield from check_guest_frames(domain, mine, host)
         yield from check_large_pages(domain, mine)
     here: defaultdict[str, list[DomainFrames]] = defaultdict(list)
     for frame in sound:
@@ -73,16 +80,49 @@ def check_frames(
 def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator[Violation]:
     """F4: extents of 4 KiB, 2 MiB or 1 GiB, each aligned in the machine to its size."""
     for run in frames.runs.tolist():
-        vnode, pnode, order, guest, machine, count = run
+        vnode, pnode, order, guest, machine, count, step = run
         if not (0 <= vnode < num_vnodes and 0 <= pnode < host.num_pnodes):
             text = f"a run for vnode {vnode} on pnode {pnode}"
-        elif order not in ORDER_NAMES or count < 1 or guest < OUTSIDE or machine < 0:
+        elif order not in ORDER_NAMES or min(count, step) < 1 or min(guest + 1, machine) < 0:
             text = f"a run of {count} extents of order {order} from guest frame {guest}"
         elif machine % (1 << order):
             text = f"an extent of order {order} at machine frame {machine}, which is not aligned"
         else:
             continue
         yield Violation("F4 extents", frames.domain, text)
+
+
+def check_pages(
+    domain: Domain, placed: PlacedDomain, frames: DomainFrames, num_pnodes: int
+) -> Iterator[Violation]:
+    """F1: pages by vnode and pnode are those of the placement.
+
+    But for what Xen takes for an HVM guest without naming a pnode: the guest frames below
+    640 KiB and what has no guest frame. These count for their number alone.
+    """
+    if domain.type != "hvm":
+        if not np.array_equal(frames.pages_on(placed.num_vnodes, num_pnodes), placed.pages):
+            text = "pages by vnode and pnode are not those of the placement"
+            yield Violation("F1 pages", domain.name, text)
+        return
+    loose = frames.runs[:, GUEST_FRAME] < VGA_HOLE[0]
+    bound = DomainFrames(domain=frames.domain, host=frames.host, runs=frames.runs[~loose])
+    missing = placed.pages - bound.pages_on(placed.num_vnodes, num_pnodes)
+    sizes = placed.vnode_pages.copy()
+    video = min(video_bytes(domain) // PAGE_BYTES, int(sizes[0]))
+    sizes[0] -= video
+    ends = np.minimum(np.cumsum(sizes), VGA_HOLE[1])
+    low = np.diff(ends, prepend=0)
+    low[0] += video
+    if (missing < 0).any() or not np.array_equal(missing.sum(axis=1), low):
+        text = "pages above the VGA hole by vnode and pnode are not those of the placement"
+        yield Violation("F1 pages", domain.name, text)
+    hole = max(int(ends[-1]) - VGA_HOLE[0], 0)
+    expected = int(low.sum()) - (0 if video else max(hole - SPECIAL_PAGES, 0))
+    found = int(frames.run_pages[loose].sum())
+    if found != expected:
+        text = f"{found} pages wherever there was room, expected {expected}"
+        yield Violation("F1 pages", domain.name, text)
 
 
 def check_free(frames: DomainFrames, host: Host) -> Iterator[Violation]:
@@ -127,44 +167,72 @@ def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:
         yield Violation("F2 once", frames[int(owner[order][k])].domain, text)
 
 
-def check_guest_frames(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:
+def check_guest_frames(domain: Domain, frames: DomainFrames, host: Host) -> Iterator[Violation]:
     """F5: vnodes fill guest memory in order from frame 0; only the type's holes are left out."""
     outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
     if (outside & ((frames.runs[:, VNODE] != 0) | (domain.type != "hvm"))).any():
         yield Violation("F5 guest frames", frames.domain, "pages at no guest address")
-    inside = frames.runs[~outside]
-    order = np.argsort(inside[:, GUEST_FRAME], kind="stable")
-    starts = inside[order, GUEST_FRAME].tolist()
-    ends = (inside[order, GUEST_FRAME] + frames.run_pages[~outside][order]).tolist()
-    vnodes = inside[order, VNODE].tolist()
-    holes = guest_holes(domain)
-    cursor, vnode = 0, 0
-    for start, end, owner in zip(starts, ends, vnodes, strict=True):
+    starts, ends, vnodes = guest_blocks(frames.runs[~outside])
+    cursors = np.concatenate([[0], ends])[:-1]
+    owners = np.concatenate([[0], vnodes])[:-1]
+    holes = guest_holes(domain, host)
+    wrong = (starts != cursors) | (vnodes < owners)
+    for hole_start, hole_end in holes:
+        wrong |= (starts < hole_end) & (ends > hole_start)
+    for k in np.flatnonzero(wrong).tolist():
+        start, end, cursor = int(starts[k]), int(ends[k]), int(cursors[k])
         if start < cursor:
             text = f"guest frame {start} is backed twice"
         elif start > cursor and (cursor, start) not in holes:
             text = f"guest frames {cursor} to {start - 1} are not backed"
-        elif any(start < hole_end and hole_start < end for hole_start, hole_end in holes[:1]):
-            text = f"guest frames {start} to {end - 1} reach into the device hole"
-        elif owner < vnode:
-            text = f"vnode {owner} lies above vnode {vnode} at guest frame {start}"
+        elif any(start < hole_end and hole_start < end for hole_start, hole_end in holes):
+            text = f"guest frames {start} to {end - 1} reach into a hole of the guest"
+        elif vnodes[k] < owners[k]:
+            text = f"vnode {vnodes[k]} lies above vnode {owners[k]} at guest frame {start}"
         else:
-            cursor, vnode = end, owner
             continue
         yield Violation("F5 guest frames", frames.domain, text)
         return
 
 
-def guest_holes(domain: Domain) -> list[tuple[int, int]]:
-    """Return the ranges of guest frames that may have no memory, the device hole first."""
+def guest_blocks(runs: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return (start, end, vnode) of the blocks of guest frames that the runs back, by start.
+
+    Runs whose extents do not lie side by side in the guest are a block an extent.
+    """
+    apart = runs[:, GUEST_STEP] > 1
+    times = np.where(apart, runs[:, NUM_EXTENTS], 1)
+    row = np.repeat(np.arange(len(runs)), times)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+    orders = runs[row, ORDER]
+    starts = runs[row, GUEST_FRAME] + (place * runs[row, GUEST_STEP] << orders)
+    ends = starts + (np.where(apart[row], 1, runs[row, NUM_EXTENTS]) << orders)
+    by_start = np.argsort(starts, kind="stable")
+    return starts[by_start], ends[by_start], runs[row, VNODE][by_start]
+
+
+def guest_holes(domain: Domain, host: Host) -> list[tuple[int, int]]:
+    """Return the ranges of guest frames that have no memory."""
     if domain.type == "pv":
-        return []
+        return host_holes(domain, host)
     size = MMIO_HOLE_FRAMES[domain.type]
     asked = dict(domain.extra).get("mmio_hole")
     if domain.type == "hvm" and isinstance(asked, int):
         size = max(size, asked * PAGES_PER_MIB)
     holes = [(FOUR_GIB_FRAME - size, FOUR_GIB_FRAME)]
     return [*holes, VGA_HOLE] if domain.type == "hvm" else holes
+
+
+def host_holes(domain: Domain, host: Host) -> list[tuple[int, int]]:
+    """The hole of a PV guest with ``e820_host``: from the host's first reserved entry to 4 GiB."""
+    if str(dict(domain.extra).get("e820_host", 0)) in ("0", "") or not len(host.memory_map):
+        return []
+    reserved = [
+        start // PAGE_BYTES
+        for start, _, kind in host.memory_map.tolist()
+        if kind not in (E820_RAM, E820_UNUSABLE) and start > ONE_MIB
+    ]
+    return [(min(reserved), FOUR_GIB_FRAME)] if reserved and min(reserved) < FOUR_GIB_FRAME else []
 
 
 def check_large_pages(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:

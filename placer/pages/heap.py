@@ -8,7 +8,8 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.host import Host
-from placer.units import MAX_ORDER
+from placer.pages.spans import NO_SPANS, merge, split_into_buddies, subtract, zone_of
+from placer.units import MAX_ORDER, PAGE_BITS
 
 FRAME_BITS: Final = 40
 """Bits of a machine frame number: PADDR_BITS of 52 less the 12 of a page."""
@@ -16,8 +17,10 @@ FRAME_BITS: Final = 40
 NUM_ZONES: Final = FRAME_BITS + 1
 """Zone z holds the frames of bit length z, as Xen's page_to_zone counts them."""
 
+DMA_BITS: Final = 32
+"""The widest address that Xen keeps memory back for on a host of several pnodes."""
+
 _ORDERS: Final = np.arange(MAX_ORDER + 1, dtype=np.int64)
-_NO_ROWS: Final = np.empty((0, 2), dtype=np.int64)
 
 
 class Heap:
@@ -36,26 +39,28 @@ class Heap:
     The arrays in the lists are never written to, so that copies may share them.
     """
 
-    def __init__(self, num_pnodes: int, free_spans: Ints) -> None:
+    def __init__(self, num_pnodes: int, free_spans: Ints, *, dma_zone: int = 0) -> None:
         """Hold ``free_spans[s] = (pnode, start_frame, num_frames)``, in any order.
 
+        Zones up to ``dma_zone`` are kept for devices as long as there is other memory.
         Raises ValueError where spans overlap, are negative, or name a frame or pnode
         that cannot be.
         """
         self._num_pnodes = num_pnodes
+        self._dma_zone = dma_zone
         self._lists: dict[tuple[int, int, int], Ints] = {}
         self._counts = np.zeros((num_pnodes, NUM_ZONES, MAX_ORDER + 1), dtype=np.int64)
-        _merge(self._checked(free_spans)[:, 1:])  # no frame on two pnodes either
+        merge(self._checked(free_spans)[:, 1:])  # no frame on two pnodes either
         self.free(free_spans)
 
     @classmethod
     def of(cls, host: Host) -> Heap:
         """Return the heap of ``host`` as its free spans say."""
-        return cls(host.num_pnodes, host.free_spans)
+        return cls(host.num_pnodes, host.free_spans, dma_zone=dma_zone_of(host))
 
     def copy(self) -> Heap:
         """Return a heap of its own with the same free memory."""
-        twin = Heap(self._num_pnodes, np.empty((0, 3), dtype=np.int64))
+        twin = Heap(self._num_pnodes, np.empty((0, 3), dtype=np.int64), dma_zone=self._dma_zone)
         twin._lists = dict(self._lists)
         twin._counts = self._counts.copy()
         return twin
@@ -66,6 +71,11 @@ class Heap:
         return self._num_pnodes
 
     @property
+    def dma_zone(self) -> int:
+        """The highest zone that is kept for devices; 0 for none."""
+        return self._dma_zone
+
+    @property
     def free_pages(self) -> Ints:
         """Free pages by pnode, shape (P,)."""
         return np.asarray((self.extents() << _ORDERS).sum(axis=1), dtype=np.int64)
@@ -74,13 +84,20 @@ class Heap:
         """Return how many free extents of each order each pnode has, shape (P, 19)."""
         return np.asarray(self._counts.sum(axis=1), dtype=np.int64)
 
-    def available(self, order: int) -> Ints:
+    def extents_by_zone(self) -> Ints:
+        """Return how many free extents of each order each zone has, shape (P, 41, 19)."""
+        return self._counts.copy()
+
+    def available(self, order: int, *, above_zone: int = 0) -> Ints:
         """Return how many extents of ``order`` each pnode can hand out, shape (P,).
 
-        Larger extents count for what they split into.
+        Larger extents count for what they split into, those of zones up to ``above_zone``
+        for nothing.
         """
         shifts = _ORDERS[order:] - order
-        return np.asarray((self.extents()[:, order:] << shifts).sum(axis=1), dtype=np.int64)
+        lowest = above_zone + 1 if above_zone else 0
+        counts = self._counts[:, lowest:, order:].sum(axis=1)
+        return np.asarray((counts << shifts).sum(axis=1), dtype=np.int64)
 
     def spans(self) -> Ints:
         """Return the longest runs of free frames, ``(pnode, start_frame, num_frames)``.
@@ -93,8 +110,10 @@ class Heap:
         )
         return np.asarray(found[np.argsort(found[:, 1], kind="stable")], dtype=np.int64)
 
-    def allocate(self, pnode: int, order: int, num_extents: int) -> Ints:
+    def allocate(self, pnode: int, order: int, num_extents: int, *, above_zone: int = 0) -> Ints:
         """Take up to ``num_extents`` extents of ``order`` from ``pnode`` alone.
+
+        With ``above_zone`` those of higher zones alone.
 
         Returns rows ``(machine_frame, num_extents)`` in the order in which they are
         handed out; inside a row from the highest extent down. Fewer come back where
@@ -110,13 +129,15 @@ class Heap:
         taken: list[Ints] = []
         left = num_extents
         for zone in np.flatnonzero(self._counts[pnode, :, order:].any(axis=1))[::-1].tolist():
+            if above_zone and zone <= above_zone:
+                break
             for larger in np.flatnonzero(self._counts[pnode, zone, order:]).tolist():
                 if left <= 0:
                     break
                 rows = self._take(pnode, zone, order + larger, order, left)
                 taken.append(rows)
                 left -= int(rows[:, 1].sum())
-        return _join_downwards(np.concatenate([_NO_ROWS, *taken]), order)
+        return _join_downwards(np.concatenate([NO_SPANS, *taken]), order)
 
     def free(self, spans: Ints) -> None:
         """Give back ``spans[s] = (pnode, start_frame, num_frames)`` and merge buddies.
@@ -129,7 +150,7 @@ class Heap:
         for pnode in np.unique(wanted[:, 0]).tolist():
             mine = wanted[wanted[:, 0] == pnode, 1:]
             both = np.concatenate([self._pnode_spans(pnode), mine])
-            merged[pnode] = _merge(both)
+            merged[pnode] = merge(both)
         for pnode, free in merged.items():
             self._rebuild(pnode, free)
 
@@ -141,8 +162,8 @@ class Heap:
         wanted = self._checked(spans)
         left = {}
         for pnode in np.unique(wanted[:, 0]).tolist():
-            mine = _merge(wanted[wanted[:, 0] == pnode, 1:])
-            left[pnode] = _subtract(self._pnode_spans(pnode), mine)
+            mine = merge(wanted[wanted[:, 0] == pnode, 1:])
+            left[pnode] = subtract(self._pnode_spans(pnode), mine)
         for pnode, free in left.items():
             self._rebuild(pnode, free)
 
@@ -158,11 +179,11 @@ class Heap:
 
     def _pnode_spans(self, pnode: int) -> Ints:
         """Return the free spans of ``pnode`` as (start, num), ascending."""
-        found = [_NO_ROWS]
+        found = [NO_SPANS]
         for (owner, _zone, order), rows in self._lists.items():
             if owner == pnode:
                 found.append(np.stack([rows[:, 0], rows[:, 1] << order], axis=1))
-        return _merge(np.concatenate(found))
+        return merge(np.concatenate(found))
 
     def _rebuild(self, pnode: int, spans: Ints) -> None:
         """Replace the lists of ``pnode`` by the extents of ``spans``."""
@@ -170,9 +191,9 @@ class Heap:
             del self._lists[key]
         self._counts[pnode] = 0
         start, order, count = split_into_buddies(spans[:, 0], spans[:, 0] + spans[:, 1])
-        by_list = np.lexsort((start, order, _zone_of(start)))
+        by_list = np.lexsort((start, order, zone_of(start)))
         start, order, count = start[by_list], order[by_list], count[by_list]
-        index = _zone_of(start) * (MAX_ORDER + 1) + order
+        index = zone_of(start) * (MAX_ORDER + 1) + order
         rows = np.stack([start, count], axis=1)
         first = np.flatnonzero(np.diff(index, prepend=-1))
         # The first piece of a split at these places is the empty one before row 0.
@@ -226,6 +247,22 @@ class Heap:
                 start += 1 << (order + bit)
 
 
+def dma_zone_of(host: Host) -> int:
+    """Return the highest zone that Xen keeps for devices on ``host``; 0 with one pnode.
+
+    The width is that of a quarter of the first pnode that begins below 4 GiB, 32 bits at most
+    (arch_get_dma_bitsize in xen/arch/x86/numa.c; end_boot_allocator in page_alloc.c uses it
+    where there are several pnodes).
+    """
+    below = host.spans[host.spans[:, 1] < 1 << DMA_BITS - PAGE_BITS]
+    if host.num_pnodes < 2 or not len(below):
+        return 0
+    mine = host.spans[host.spans[:, 0] == below[:, 0].min()]
+    start, end = int(mine[:, 1].min()), int((mine[:, 1] + mine[:, 2]).max())
+    width = (start + (end - start) // 4 - 1).bit_length() + PAGE_BITS
+    return max(min(width, DMA_BITS) - PAGE_BITS, 0)
+
+
 def free_extents(host: Host) -> Ints:
     """Return the free extents of each order on each pnode of ``host``, shape (P, 19).
 
@@ -236,87 +273,8 @@ def free_extents(host: Host) -> Ints:
     return Heap.of(host).extents()
 
 
-def split_into_buddies(starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the extents that the half-open frame ranges consist of.
-
-    Three arrays: first frame, order, number of extents side by side (1 below order
-    18). Extents are aligned to their size, as large as can be, and in one zone:
-    Xen keeps frame 0 from its allocator so that no merge crosses zones, and a
-    frame 0 given here stands alone for the same reason.
-    """
-    low, high = _cut_at_zones(starts, ends)
-    pieces: list[tuple[Ints, int]] = []
-    for order in range(MAX_ORDER):
-        size = 1 << order
-        odd = (low & size != 0) & (low < high)
-        pieces.append((low[odd], order))
-        low = low + np.where(odd, size, 0)
-        odd = (high & size != 0) & (low < high)
-        high = high - np.where(odd, size, 0)
-        pieces.append((high[odd], order))
-        rest = low < high
-        low, high = low[rest], high[rest]
-    start = np.concatenate([piece for piece, _ in pieces] + [low])
-    order_of = np.concatenate(
-        [np.full(len(piece), order, dtype=np.int64) for piece, order in pieces]
-        + [np.full(len(low), MAX_ORDER, dtype=np.int64)]
-    )
-    count = np.ones(len(start), dtype=np.int64)
-    count[len(start) - len(low) :] = (high - low) >> MAX_ORDER
-    return start, order_of, count
-
-
-def _cut_at_zones(starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
-    """Cut the ranges where the bit length of the frame number grows."""
-    low, high = starts[starts < ends], ends[starts < ends]
-    done: list[tuple[Ints, Ints]] = []
-    while len(low):
-        limit = np.minimum(high, np.int64(1) << _zone_of(low))
-        done.append((low, limit))
-        low, high = limit[limit < high], high[limit < high]
-    empty = np.empty(0, dtype=np.int64)
-    return (
-        np.concatenate([empty, *(part for part, _ in done)]),
-        np.concatenate([empty, *(part for _, part in done)]),
-    )
-
-
-def _zone_of(frames: Ints) -> Ints:
-    """Return the bit length of each frame number; a double holds 40 bits exactly."""
-    return np.asarray(np.frexp(frames.astype(np.float64))[1], dtype=np.int64)
-
-
 def _with_pnode(pnode: int, spans: Ints) -> Ints:
     return np.insert(spans, 0, pnode, axis=1)
-
-
-def _merge(spans: Ints) -> Ints:
-    """Return (start, num) spans ascending, neighbours joined; ValueError on overlap."""
-    if not len(spans):
-        return _NO_ROWS
-    start, num = spans[np.argsort(spans[:, 0], kind="stable")].T
-    end = start + num
-    if (end[:-1] > start[1:]).any():
-        raise ValueError(f"frame {int(start[1:][end[:-1] > start[1:]][0])} is free twice")
-    opens = np.flatnonzero(np.concatenate([[True], end[:-1] != start[1:]]))
-    closes = np.append(opens[1:], len(start)) - 1
-    return np.stack([start[opens], end[closes] - start[opens]], axis=1)
-
-
-def _subtract(spans: Ints, holes: Ints) -> Ints:
-    """Return ``spans`` without ``holes``, both merged; ValueError where a hole lies outside."""
-    if not len(spans):
-        raise ValueError(f"frame {int(holes[0, 0])} is not free")
-    start, end = spans[:, 0], spans[:, 0] + spans[:, 1]
-    hole_end = holes[:, 0] + holes[:, 1]
-    owner = np.searchsorted(start, holes[:, 0], side="right") - 1
-    outside = (owner < 0) | (hole_end > end[owner])
-    if outside.any():
-        raise ValueError(f"span from frame {int(holes[outside][0, 0])} is not all free")
-    low = np.sort(np.concatenate([start, hole_end]))
-    high = np.sort(np.concatenate([end, holes[:, 0]]))
-    rest = low < high
-    return np.stack([low[rest], high[rest] - low[rest]], axis=1)
 
 
 def _join_downwards(rows: Ints, order: int) -> Ints:

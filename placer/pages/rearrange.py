@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from placer.errors import Fault, InputError
 from placer.frames import DomainFrames
+from placer.pages.build import build_domain
 from placer.pages.heap import Heap
-from placer.pages.realise import allocate_domain, free_domain, take_domain
-from placer.placement import Placement
+from placer.pages.realise import by_page_size, free_domain, take_domain
+from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.result import Move
 
@@ -40,8 +41,7 @@ def realise_moves(
         if move.kind == "stop":
             continue
         answer = placed[move.domain]
-        domain = problem.domains[problem.domain_index[move.domain]]
-        held[move.domain] = allocate_domain(heaps[answer.host], domain, answer)
+        held[move.domain] = _build(problem, heaps, answer)
         if move.kind == "live" and before is not None:
             free_domain(heaps[before.host], before)
     return tuple(held[answer.domain] for answer in placement.domains)
@@ -74,10 +74,16 @@ def _frames_now(
     if faults:
         raise InputError(faults)
     unknown = [
-        (problem.domains[problem.domain_index[running.placed.domain]], running.placed)
+        running.placed
         for running in problem.current
         if running.frames is None and running.placed.domain not in gone
     ]
-    for domain, placed in sorted(unknown, key=lambda pair: -int(pair[0].page_order.max())):
-        held[placed.domain] = allocate_domain(heaps[placed.host], domain, placed)
+    for placed in by_page_size(problem, unknown):
+        held[placed.domain] = _build(problem, heaps, placed)
     return held
+
+
+def _build(problem: Problem, heaps: dict[str, Heap], placed: PlacedDomain) -> DomainFrames:
+    domain = problem.domains[problem.domain_index[placed.domain]]
+    host = problem.hosts[problem.host_index[placed.host]]
+    return build_domain(heaps[placed.host], domain, placed, host, problem.era)

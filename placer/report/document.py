@@ -74,6 +74,7 @@ def placement_document(run: Run) -> dict[str, Any]:
             for move in result.moves
         ],
         "fewest_stops": result.fewest_stops,
+        "creation_order": list(result.creation_order),
         "baseline": None if result.baseline is None else _baseline(result.baseline),
         "baselines": [_baseline(baseline) for baseline in result.baselines],
     }
@@ -106,7 +107,7 @@ def _domain(run: Run, placed: PlacedDomain) -> dict[str, Any]:
     pages = realised_pages(run, placed)
     topology = topology_of(run.problem, placed)
     cost = domain_cost(domain, placed, host)
-    ranges = vmemranges(domain, placed.vnode_pages).tolist()
+    ranges = vmemranges(domain, placed.vnode_pages, host.memory_map).tolist()
     frames = frames_or_none(run, placed)
     vnodes = []
     for vnode in range(placed.num_vnodes):

@@ -233,7 +233,7 @@ def _pages(run: Run) -> Iterator[Row]:
         if frames is None:
             continue
         counts: dict[tuple[int, int, int], int] = {}
-        for vnode, pnode, order, _, _, num_extents in frames.runs.tolist():
+        for vnode, pnode, order, _, _, num_extents, _ in frames.runs.tolist():
             key = (vnode, pnode, -order)
             counts[key] = counts.get(key, 0) + num_extents
         for (vnode, pnode, negative), num_extents in sorted(counts.items()):

@@ -161,7 +161,7 @@ def test_unmoved_domains_keep_their_frames_and_their_pcpus() -> None:
         assert after == placed
     frames = {frame.domain: frame for frame in solution.frames}
     assert all(frames[frame.domain] == frame for frame in run.frames)
-    changed = replace(frames["vm0"], runs=frames["vm0"].runs - [0, 0, 0, 0, 1, 0])
+    changed = replace(frames["vm0"], runs=frames["vm0"].runs - [0, 0, 0, 0, 1, 0, 0])
     swapped = tuple(changed if f.domain == "vm0" else f for f in solution.frames)
     given = replace(problem, domains=(new, *problem.domains))
     found = check_placement(given, solution.result.placement, swapped, solution.result.moves)

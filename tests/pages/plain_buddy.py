@@ -15,9 +15,13 @@ class PlainBuddy:
     def __init__(self) -> None:
         self.lists: dict[tuple[int, int], set[int]] = {}
 
-    def allocate(self, order: int) -> int | None:
-        """Return the first frame of one extent, or None where there is none."""
-        zones = sorted({zone for zone, _ in self.lists}, reverse=True)
+    def allocate(self, order: int, above_zone: int = 0) -> int | None:
+        """Return the first frame of one extent, or None where there is none.
+
+        With ``above_zone`` from higher zones alone.
+        """
+        found = {zone for zone, _ in self.lists if not above_zone or zone > above_zone}
+        zones = sorted(found, reverse=True)
         for zone in zones:
             for larger in range(order, MAX_ORDER + 1):
                 free = self.lists.get((zone, larger), set())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from placer.arrays import Ints
 from placer.domain import Domain
-from placer.errors import AllocationError
+from placer.errors import AllocationError, InputError
 from placer.frames import (
     GUEST_FRAME,
     MACHINE_FRAME,
@@ -88,7 +89,7 @@ def test_the_second_example_leaves_the_free_pages_of_its_dump() -> None:
 
 def test_the_highest_addresses_go_first_and_to_the_lowest_guest_frames() -> None:
     (frames,) = realise_all(host_of([(0, 1 << 20, 2048)]), (domain_of("d", [1536]), [[1536]]))
-    assert frames.runs.tolist() == [[0, 0, ORDER_2MIB, 0, (1 << 20) + 512, 3]]
+    assert frames.runs.tolist() == [[0, 0, ORDER_2MIB, 0, (1 << 20) + 512, 3, 1]]
 
 
 def test_a_tail_below_2_mib_is_4_kib_pages_of_the_same_pnode() -> None:
@@ -135,17 +136,68 @@ def test_no_extent_of_an_hvm_guest_lies_across_its_hole() -> None:
     assert len(ranges) == 2
     for start, end in zip(low[inside].tolist(), high[inside].tolist(), strict=True):
         assert any(first <= start and end <= last for first, last in ranges.tolist())
-    assert int(frames.run_pages[inside].sum()) == int((ranges[:, 1] - ranges[:, 0]).sum())
+    assert int(frames.run_pages[inside].sum()) == int((ranges[:, 1] - ranges[:, 0]).sum()) - 32
+    assert int(frames.run_pages.sum()) == pages
 
 
-def test_the_video_memory_of_an_hvm_guest_lies_in_no_range_and_is_vnode_0s() -> None:
-    domain = domain_of("h", [GIB, GIB], type="hvm")
-    host = host_of([(0, GIB, 2 * GIB), (1, 8 * GIB, 2 * GIB)])
-    (frames,) = realise_all(host, (domain, [[GIB, 0], [0, GIB]]))
+def test_an_hvm_guest_has_large_pages_where_guest_memory_is_aligned_to_them() -> None:
+    domain = domain_of("h", [3 * GIB], type="hvm")
+    (frames,) = realise_all(host_of([(0, GIB, 8 * GIB)]), (domain, [[3 * GIB]]))
+    inside = frames.runs[frames.runs[:, GUEST_FRAME] != OUTSIDE]
+    assert inside[:, [ORDER, GUEST_FRAME, NUM_EXTENTS]].tolist() == [
+        [ORDER_4KIB, 0, 160],
+        [ORDER_4KIB, 192, 320],
+        [ORDER_2MIB, 512, 511],
+        [ORDER_1GIB, GIB, 1],
+        [ORDER_2MIB, 2 * GIB, 508],
+    ]
+
+
+def test_the_video_memory_of_an_hvm_guest_lies_in_no_range_and_goes_round_its_pnodes() -> None:
+    domain = domain_of("h", [GIB, GIB], type="hvm", vcpu_to_vnode=[0, 1])
+    host = host_of([(0, GIB, 2 * GIB), (1, 8 * GIB, 2 * GIB), (2, 16 * GIB, GIB)])
+    placed = replace(
+        placed_of(domain, [[GIB, 0, 0], [0, GIB, 0]], host),
+        vcpu_to_vnode=np.array([0, 1]),
+        vcpu_to_pnode=np.array([0, 1]),
+    )
+    problem = Problem(hosts=(host,), domains=(domain,))
+    (frames,) = realise(problem, Placement(domains=(placed,)))
     outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
-    assert frames.runs[outside, VNODE].tolist() == [0]
-    assert frames.run_pages[outside].tolist() == [8 * MIB]
-    assert frames.pages_on(2, 2).tolist() == [[GIB, 0], [0, GIB]]
+    assert set(frames.runs[outside, VNODE].tolist()) == {0}
+    assert int(frames.run_pages[outside].sum()) == 8 * MIB + 32
+    low = (frames.runs[:, GUEST_FRAME] >= 0) & (frames.runs[:, GUEST_FRAME] < 160)
+    assert np.bincount(frames.runs[low, PNODE], frames.run_pages[low]).tolist() == [54, 53, 53]
+    # While it is built its affinity is all pnodes, then those of its vnodes.
+    rest = np.bincount(frames.runs[outside, PNODE], frames.run_pages[outside])
+    assert rest.tolist() == [5 + 1032, 6 + 1032, 5]
+    assert frames.pages_on(2, 3)[1].tolist() == [0, GIB, 0]
+
+
+def test_an_hvm_guest_without_a_graphics_card_has_16_pages_less() -> None:
+    domain = domain_of("h", [GIB], type="hvm", extra=(("vga", "none"),))
+    (frames,) = realise_all(host_of([(0, GIB, 2 * GIB)]), (domain, [[GIB]]))
+    assert int(frames.run_pages.sum()) == GIB - 16
+
+
+def test_the_seeds_era_builds_pv_guests_of_4_kib_pages_alone() -> None:
+    host = host_of([(0, GIB, GIB)])
+    domain = domain_of("old", [GIB])
+    problem = Problem(hosts=(host,), domains=(domain,), era="seed")
+    placement = Placement(domains=(placed_of(domain, [[GIB]], host),))
+    assert realise(problem, placement)[0].extents_of(0) == {ORDER_4KIB: GIB}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [({"type": "hvm"}, "pv"), ({"page_order": [ORDER_2MIB]}, "4KiB")]
+)
+def test_the_seeds_era_has_no_other_guests_and_no_large_pages(
+    more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        Problem(
+            hosts=(host_of([(0, GIB, GIB)]),), domains=(domain_of("d", [5], **more),), era="seed"
+        )
 
 
 def test_vnodes_chosen_by_the_solver_take_the_domains_page_size() -> None:
@@ -223,7 +275,7 @@ def batches(draw: st.DrawFn) -> tuple[Host, list[tuple[Domain, Ints]]]:
             table[cell] = draw(st.sampled_from([0, 0, most, most // 2, min(most, 513)]))
             left[cell[1]] -= table[cell]
         if table.sum():
-            kind = draw(st.sampled_from(["pv", "hvm", "pvh"]))
+            kind = draw(st.sampled_from(["pv", "pvh"]))
             found.append((domain_of(f"d{number}", table.sum(axis=1).tolist(), type=kind), table))
     return host, found
 
