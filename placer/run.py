@@ -12,7 +12,7 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.domain import Domain
-from placer.errors import Fault, InputError
+from placer.errors import Fault, InputError, RefusedError
 from placer.frames import (
     GUEST_FRAME,
     GUEST_STEP,
@@ -99,6 +99,15 @@ class Run:
     def placed_on(self) -> dict[str, list[PlacedDomain]]:
         """The placed domains of each host that has any, by its name."""
         return by_host(self.placed)
+
+
+def only_placed(run: Run) -> str:
+    """Return the name of the only placed domain; RefusedError where there are more or none."""
+    names = [placed.domain for placed in run.placed]
+    if len(names) != 1:
+        listed = ", ".join(map(repr, names)) or "none"
+        raise RefusedError(f"--domain is needed, {len(names)} domains are placed: {listed}")
+    return names[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,12 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from placer.cli.streams import say_warnings, write_out
-from placer.errors import Fault, InputError, RefusedError
-
-if TYPE_CHECKING:
-    from placer.run import Run
+from placer.errors import Fault, InputError
 
 
 class NumberingChoice(StrEnum):
@@ -50,11 +47,11 @@ def export(
 ) -> None:
     """Write a placed domain of RUN in another program's format."""
     from placer.export import ExportOptions, render
-    from placer.run import read_run
+    from placer.run import only_placed, read_run
 
     finished = read_run(run)
     options = ExportOptions(domid=domid, numbering=None if numbering is None else numbering.value)
-    rendered = render(finished, domain or _only_domain(finished), format_name, options)
+    rendered = render(finished, domain or only_placed(finished), format_name, options)
     say_warnings(rendered.warnings)
     if output == "-":
         write_out(rendered.text)
@@ -96,11 +93,3 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _only_domain(run: Run) -> str:
-    names = [placed.domain for placed in run.placed]
-    if len(names) != 1:
-        listed = ", ".join(map(repr, names)) or "none"
-        raise RefusedError(f"--domain is needed, {len(names)} domains are placed: {listed}")
-    return names[0]

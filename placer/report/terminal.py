@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
-from io import StringIO
 from typing import Final, TextIO
 
 import numpy as np
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +15,7 @@ from rich.text import Text
 from placer.cost import mean_access_distance
 from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
+from placer.report.console import new_table, print_to
 from placer.report.document import realised_pages
 from placer.report.loads import loads_of
 from placer.report.printable import printable
@@ -24,9 +23,6 @@ from placer.result import Baseline, Level, Move, Result, Score
 from placer.run import Run
 from placer.topology import topology_of
 from placer.units import PAGES_PER_MIB, format_pages
-
-WIDTH: Final = 100
-"""Columns of a table that does not go to a terminal."""
 
 MAX_ROWS: Final = 200
 """Vnodes that the table shows; placements.csv has them all."""
@@ -44,32 +40,7 @@ def show_run(run: Run, score: Score | None, out: TextIO) -> None:
     of a line. Boxes are drawn with ASCII where the encoding of ``out`` has no others.
     ``score`` is the checker's of the answer.
     """
-    if out.isatty():
-        _print_run(run, score, Console(file=out, highlight=False))
-        return
-    drawn = _Drawing(out.encoding)
-    console = Console(
-        file=drawn,
-        width=WIDTH,
-        force_terminal=False,
-        color_system=None,
-        legacy_windows=False,
-        highlight=False,
-    )
-    _print_run(run, score, console)
-    out.write("".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines()))
-
-
-class _Drawing(StringIO):
-    """Text drawn for a stream of another encoding, which decides how boxes look."""
-
-    def __init__(self, encoding: str | None) -> None:
-        super().__init__()
-        self._encoding = encoding or "ascii"
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._encoding
+    print_to(out, lambda console: _print_run(run, score, console))
 
 
 def _print_run(run: Run, score: Score | None, console: Console) -> None:
@@ -97,6 +68,9 @@ def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
             yield f"this answer breaks {_count(score.violations, 'rule')}:"
             yield from (f"  {violation}" for violation in score.violations)
     yield from thread_lines(run)
+    if result.creation_order:
+        names = ", ".join(result.creation_order)
+        yield f"create in this order, for the page sizes asked for: {names}"
     if run.problem.current:
         yield from move_lines(run)
     for baseline in result.baselines:
@@ -194,15 +168,8 @@ def _count(items: tuple[object, ...], noun: str) -> str:
     return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
 
 
-def _new_table(*columns: tuple[str, bool]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name, to_the_right in columns:
-        table.add_column(name, justify="right" if to_the_right else "left", overflow="fold")
-    return table
-
-
 def _placement_table(run: Run) -> Table:
-    table = _new_table(
+    table = new_table(
         ("domain", False),
         ("host", False),
         ("vnode", True),
@@ -267,7 +234,7 @@ def _figure(value: float) -> str:
 
 
 def _move_table(moves: tuple[Move, ...]) -> Table:
-    table = _new_table(
+    table = new_table(
         ("step", True),
         ("move", False),
         ("domain", False),
@@ -295,7 +262,7 @@ def _where(host: str | None, homes: tuple[int, ...]) -> str:
 
 
 def _level_table(levels: tuple[Level, ...]) -> Table:
-    table = _new_table(
+    table = new_table(
         ("level", False), ("value", True), ("bound", True), ("gap", True), ("status", False)
     )
     for level in levels:

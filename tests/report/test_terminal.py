@@ -10,7 +10,8 @@ import pytest
 from placer.check import score
 from placer.host import RunningDomain
 from placer.report import terminal
-from placer.report.terminal import WIDTH, show_run, summary_lines
+from placer.report.console import WIDTH
+from placer.report.terminal import show_run, summary_lines
 from placer.result import Score
 from placer.run import Run
 from tests import sample_runs

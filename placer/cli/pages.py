@@ -1,0 +1,76 @@
+"""``placer pages``: what memory a placed domain has, and its physical map as a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from placer.cli.streams import discard_out, say, write_out
+
+if TYPE_CHECKING:
+    from placer.frames import DomainFrames
+
+
+def pages(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    domain: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which domain; the only placed one may be left out."),
+    ] = None,
+    p2m: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Write the machine frame of each guest frame there, -1 where there is none.",
+        ),
+    ] = None,
+    orders: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Write the order of the extent behind each guest frame, 255 where there is none.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Show the extents behind each vnode of a placed domain of RUN, and how contiguous they are."""
+    from placer.pages.p2m import write_orders, write_p2m
+    from placer.record import format_json
+    from placer.report.backing import backing_document, frames_to_show, show_backing
+    from placer.run import only_placed, read_run
+
+    finished = read_run(run)
+    frames = frames_to_show(finished, domain or only_placed(finished))
+    if p2m is not None:
+        _write(write_p2m, p2m, frames, "--p2m")
+    if orders is not None:
+        _write(write_orders, orders, frames, "--orders")
+    if as_json:
+        write_out(format_json(backing_document(frames)))
+        return
+    try:
+        show_backing(frames, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_out(sys.stdout)
+
+
+def _write(
+    write: Callable[[Path, DomainFrames], int], path: Path, frames: DomainFrames, option: str
+) -> None:
+    """Write a file and say so; InputError where it cannot be written."""
+    from placer.errors import Fault, InputError
+
+    try:
+        entries = write(path, frames)
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        expected = "a file that can be written"
+        raise InputError(
+            Fault(source=str(path), field=option, found=found, expected=expected)
+        ) from error
+    say(f"wrote {path}: {entries} guest frames")
