@@ -13,6 +13,9 @@ from placer.units import LOCAL_DISTANCE, UNREACHABLE
 
 SmtMode = Literal["threads", "cores", "penalty"]
 
+FreeFrom = Literal["spans", "counts", "fragmentation", "buddyinfo", "xen keys"]
+"""What places of free memory come from: said by a source, or made up from what it says."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RunningDomain:
@@ -52,8 +55,9 @@ class Host:
       and kept back.
     - ``spans[s] = (pnode, start_frame, num_frames)``: the frame numbers of each
       pnode, holes included, in ascending order of start.
-    - ``free_spans[s] = (pnode, start_frame, num_frames)``: which frames are free;
-      ``free_spans_known`` is False where they were laid out from the counts.
+    - ``free_spans[s] = (pnode, start_frame, num_frames)``: which frames are free, and
+      ``free_from`` where they come from: ``spans`` where they were given, else they are
+      made up from counts, a fragmentation figure, Linux's buddyinfo or Xen's debug keys.
     - ``pcpu_ids[c]`` ascending, ``pcpu_pnode[c]``, ``pcpu_socket[c]``, ``pcpu_core[c]``:
       pcpus with equal core numbers are siblings (core numbers are unique on the
       host).
@@ -82,7 +86,7 @@ class Host:
     smt: SmtMode = "threads"
     smt_penalty: int = 0
     memory_map: Ints = field(default_factory=lambda: ABSENT)
-    free_spans_known: bool = False
+    free_from: FreeFrom = "counts"
     running: tuple[RunningDomain, ...] = ()
     source: str = field(default="", compare=False)
 
@@ -113,6 +117,11 @@ class Host:
     def num_pcpus(self) -> int:
         """How many pcpus there are, siblings counted."""
         return len(self.pcpu_ids)
+
+    @property
+    def free_spans_known(self) -> bool:
+        """Whether the places of free memory were given, not made up."""
+        return self.free_from == "spans"
 
     @property
     def usable_pages(self) -> Ints:

@@ -19,8 +19,13 @@ def read_text(path: str | os.PathLike[str], expected: str = "a readable file") -
     Pipes and devices are refused, since reading them may never end. Raises
     InputError with one fault.
     """
+    return decode_text(read_bytes(path, expected), path)
+
+
+def decode_text(data: bytes, path: str | os.PathLike[str]) -> str:
+    """Return the text of a file that was read, as `read_text` does."""
     try:
-        return _read_bytes(path, expected).decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{error.object[error.start]:02x}"
@@ -29,7 +34,9 @@ def read_text(path: str | os.PathLike[str], expected: str = "a readable file") -
         ) from None
 
 
-def _read_bytes(path: str | os.PathLike[str], expected: str) -> bytes:
+def read_bytes(path: str | os.PathLike[str], expected: str = "a readable file") -> bytes:
+    """Return the content of a regular file, as `read_text` does."""
+
     def refuse(found: str) -> InputError:
         return InputError(Fault(source=str(path), field="file", found=found, expected=expected))
 

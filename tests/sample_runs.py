@@ -86,7 +86,7 @@ def full_problem() -> Problem:
         smt="penalty",
         smt_penalty=3,
         reserve_pages=[256, 0],
-        free_spans_known=True,
+        free_from="spans",
         running=(
             RunningDomain(
                 name="Domain-0",

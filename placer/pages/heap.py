@@ -8,7 +8,7 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.host import Host
-from placer.pages.spans import NO_SPANS, merge, split_into_buddies, subtract, zone_of
+from placer.spans import NO_SPANS, merge, split_into_buddies, subtract, zone_of
 from placer.units import MAX_ORDER, PAGE_BITS
 
 FRAME_BITS: Final = 40

@@ -264,6 +264,12 @@ class Fields:
             return self.document.size(self.at(key), self.table[key])
         return None
 
+    def table_of(self, key: str, known: Sequence[str]) -> Fields | None:
+        """Return the table ``[key]``, or None where it is absent."""
+        if key not in self.table:
+            return None
+        return Fields(self.document, self.at(key), self.table[key], known)
+
     def tables(self, key: str, known: Sequence[str]) -> list[Fields]:
         """Return the tables of ``[[key]]``; none where it is absent."""
         value = self.table.get(key, [])

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from placer.errors import RefusedError
 from placer.frames import MACHINE_FRAME, ORDER, PNODE, VNODE, DomainFrames
-from placer.pages.spans import merge
 from placer.report.console import new_table, print_to
 from placer.report.printable import printable
 from placer.run import Run
+from placer.spans import merge
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, ORDER_NAMES, format_pages
 
 _ORDERS = (ORDER_1GIB, ORDER_2MIB, ORDER_4KIB)

@@ -29,5 +29,5 @@ def host_of(free: Sequence[tuple[int, int, int]], *, name: str = "host") -> Host
         pcpu_socket=pnodes,
         pcpu_core=pnodes,
         distances=distances,
-        free_spans_known=True,
+        free_from="spans",
     )

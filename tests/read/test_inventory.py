@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from placer.errors import Fault, InputError
 from placer.host import Host
-from placer.read.inventory import HOST_KEYS, PNODE_KEYS, RUNNING_KEYS, read_inventory
+from placer.read.host_running import DOM0_KEYS, RUNNING_KEYS
+from placer.read.inventory import HOST_KEYS, PNODE_KEYS, read_inventory
 from placer.read.synthetic import KEYS as SYNTHETIC_KEYS
 from placer.read.toml_fields import TomlDocument
 from placer.read.toml_lines import find_lines
@@ -499,5 +500,64 @@ def test_the_docs_example_is_read_and_every_key_is_in_the_docs(read_host: Reader
     host = read_host(example)
     assert host.free_pages.tolist() == [12 * GIB, 14 * GIB]
     assert host.pcpu_core.tolist() == [core for core in range(8) for _ in range(2)]
-    for key in (*HOST_KEYS[:4], *PNODE_KEYS, *RUNNING_KEYS, *SYNTHETIC_KEYS):
+    for key in (*HOST_KEYS[:-2], *PNODE_KEYS, *RUNNING_KEYS, *DOM0_KEYS, *SYNTHETIC_KEYS):
         assert f"`{key}`" in docs
+
+
+def with_dom0(folder: Path, dom0: str, totals: tuple[int, ...] = (1000, 1000, 1000)) -> Path:
+    path = folder / "dom0.toml"
+    pnodes = "".join(
+        f'[[host.pnode]]\ntotal_pages = {total}\npcpus = "{2 * p}-{2 * p + 1}"\n'
+        for p, total in enumerate(totals)
+    )
+    path.write_text(f"[[host]]\ndistances = [10, 20]\n{pnodes}[host.dom0]\n{dom0}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dom0", "pages", "vcpus_on", "floating"),
+    [
+        ("memory_pages = 301", [101, 100, 100], [0, 0, 0], 6),
+        ("memory_pages = 300\nnodes = [2]\nvcpus = 3", [0, 0, 300], [0, 0, 3], 0),
+        ("memory_pages = 300\nnodes = [2, 0]", [150, 0, 150], [0, 0, 0], 4),
+        ("memory_pages = 1100\nnodes = [1]\nrelaxed = true", [100, 1000, 0], [0, 0, 0], 2),
+    ],
+)
+def test_dom0_holds_memory_on_its_nodes(
+    dom0: str, pages: list[int], vcpus_on: list[int], floating: int, tmp_path: Path
+) -> None:
+    (host,) = read_inventory(with_dom0(tmp_path, dom0))
+    (running,) = host.running
+    assert (running.name, running.domid) == ("Domain-0", 0)
+    assert running.pages.tolist() == pages
+    assert running.vcpus_on.tolist() == vcpus_on
+    assert running.floating_vcpus == floating
+    assert (host.free_pages + running.pages).tolist() == [1000, 1000, 1000]
+
+
+def test_dom0_fills_a_small_pnode_and_has_the_rest_on_the_others(tmp_path: Path) -> None:
+    (host,) = read_inventory(with_dom0(tmp_path, "memory_pages = 900", (100, 1000, 1000)))
+    assert host.running[0].pages.tolist() == [100, 400, 400]
+
+
+@pytest.mark.parametrize(
+    ("dom0", "said"),
+    [
+        ("vnodes = 2\nmemory_pages = 5", "gives it no vNUMA information (xen 705313c093)"),
+        ("vnuma = []\nmemory_pages = 5", "dom0.vnuma: found vNUMA for dom0"),
+        ("memory_pages = 1001\nnodes = [1]", "relaxed = true"),
+        ("nodes = [1]", "no memory"),
+        ("memory_pages = 5\nnodes = []", "one pnode or more, each once"),
+        ("memory_pages = 5\nnodes = [1, 1]", "one pnode or more, each once"),
+        ("memory_pages = 5\nnodes = [3]", "nodes[0]: found 3"),
+        ("memory_pages = 5\nrelaxed = 1", "true or false"),
+        (
+            'memory_pages = 5\n[[host.running]]\nname = "x"\ndomid = 0\npages = [0, 0, 0]',
+            "dom0 among [[host.running]] as well",
+        ),
+    ],
+)
+def test_a_dom0_that_cannot_be_is_refused(dom0: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_inventory(with_dom0(tmp_path, dom0))
+    assert said in str(caught.value)

@@ -1,0 +1,195 @@
+"""What is free on a host, from a file: saved by placer, Xen's debug keys, Linux's own counts."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from placer.arrays import Ints
+from placer.errors import Fault, InputError
+from placer.host import FreeFrom, Host
+from placer.read.synthesised import lay_out_counts
+from placer.read.xen_keys import free_spans_of, parse_xen_keys
+from placer.text_file import decode_text, read_bytes
+from placer.units import MAX_ORDER
+
+VERSION: Final = 1
+_MOST_BYTES: Final = 1 << 32
+_FREE_FROM: Final[tuple[FreeFrom, ...]] = (
+    "spans",
+    "counts",
+    "fragmentation",
+    "buddyinfo",
+    "xen keys",
+)
+_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +((?:\d+ *)+)")
+_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +((?:>?\d+ *)+)")
+_EXPECTED: Final = (
+    "a file saved by placer heap --save, Xen's debug keys u and H, /proc/buddyinfo or "
+    "/proc/pagetypeinfo"
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeapFile:
+    """Free memory by pnode, with its places or without.
+
+    ``spans`` and ``free_spans`` are as in `Host`, or None where the file has no frame numbers;
+    then ``counts[p, o]`` are the free extents of each order, and what is merged to more
+    than the last order is not known.
+    """
+
+    source: str
+    free_from: FreeFrom
+    free_pages: Ints
+    spans: Ints | None = None
+    free_spans: Ints | None = None
+    counts: Ints | None = None
+
+    @property
+    def num_pnodes(self) -> int:
+        """How many pnodes the file tells of."""
+        return len(self.free_pages)
+
+    def lay_out(self, spans: Ints) -> Ints:
+        """Return the free spans of a host with ``spans``; ValueError where they have no room."""
+        if self.free_spans is not None:
+            return self.free_spans
+        found = []
+        for pnode, counts in enumerate([] if self.counts is None else self.counts.tolist()):
+            mine = spans[spans[:, 0] == pnode, 1:].copy()
+            has_first = mine[:, 0] == 0  # frame 0 is never handed out
+            mine[has_first] += (1, -1)
+            try:
+                rows = lay_out_counts(mine, counts)
+            except ValueError as error:
+                raise ValueError(f"pnode {pnode}: {error}") from error
+            found.append(np.insert(rows, 0, pnode, axis=1))
+        return np.concatenate([np.empty((0, 3), dtype=np.int64), *found])
+
+
+def read_heap_file(path: Path) -> HeapFile:
+    """Return what ``path`` says of free memory; InputError where it is none of the kinds."""
+    data = read_bytes(path, _EXPECTED)
+    if data.startswith(b"PK"):
+        return _read_saved(path, data)
+    text = decode_text(data, path)
+    if "type" in text and _PAGETYPE.search(text):
+        return _read_counts(path, text, _PAGETYPE)
+    if _BUDDYINFO.search(text):
+        return _read_counts(path, text, _BUDDYINFO)
+    if "NODE0 start->" not in text:
+        raise _fault(path, "heap", "none of these", _EXPECTED)
+    keys = parse_xen_keys(text, str(path))
+    free = free_spans_of(keys)
+    return HeapFile(
+        source=str(path),
+        free_from="xen keys",
+        free_pages=_sums(free, len(keys.nodes)),
+        spans=np.array([(n, start, size) for n, (start, size, _) in sorted(keys.nodes.items())]),
+        free_spans=free,
+    )
+
+
+def save_heap_file(path: Path, host: Host) -> None:
+    """Write the free memory of ``host`` as a compressed numpy archive.
+
+    Equal hosts give equal files. Raises OSError where it cannot be written.
+    """
+    np.savez_compressed(
+        path,
+        version=np.array(VERSION),
+        num_pnodes=np.array(host.num_pnodes),
+        spans=host.spans,
+        free_spans=host.free_spans,
+        free_from=np.array(_FREE_FROM.index(host.free_from)),
+    )
+
+
+def _read_saved(path: Path, data: bytes) -> HeapFile:
+    found: dict[str, Any] = {}
+    names = ("version", "num_pnodes", "spans", "free_spans", "free_from")
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
+                raise _fault(path, "heap", "an archive of more than 4 GiB", _EXPECTED)
+        with np.load(BytesIO(data), allow_pickle=False) as loaded:
+            found = {name: loaded[name] for name in names}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _fault(path, "heap", f"a damaged archive: {error}", _EXPECTED) from error
+    if any(array.dtype.kind not in "iu" for array in found.values()):
+        raise _fault(path, "heap", "arrays of other than whole numbers", _EXPECTED)
+    shapes = [found[name].shape for name in names]
+    tables = all(len(shape) == 2 and shape[1] == 3 for shape in shapes[2:4])
+    if not tables or any(shape != () for shape in (*shapes[:2], shapes[4])):
+        raise _fault(path, "heap", "arrays of other shapes", _EXPECTED)
+    version, num_pnodes = int(found["version"]), int(found["num_pnodes"])
+    if version != VERSION:
+        raise _fault(path, "version", str(version), str(VERSION))
+    kind = int(found["free_from"])
+    free = found["free_spans"].astype(np.int64)
+    spans = found["spans"].astype(np.int64)
+    pnodes = np.concatenate([free[:, 0], spans[:, 0], [kind]])
+    if not 0 < num_pnodes <= 1 << 16 or not 0 <= kind < len(_FREE_FROM):
+        raise _fault(path, "num_pnodes", f"{num_pnodes}, of kind {kind}", "figures of a host")
+    if (pnodes[:-1] < 0).any() or (pnodes[:-1] >= num_pnodes).any():
+        raise _fault(path, "spans", "a pnode out of range", f"0 to {num_pnodes - 1}")
+    return HeapFile(
+        source=str(path),
+        free_from=_FREE_FROM[kind],
+        free_pages=_sums(free, num_pnodes),
+        spans=spans,
+        free_spans=free,
+    )
+
+
+def _read_counts(path: Path, text: str, pattern: re.Pattern[str]) -> HeapFile:
+    """Sum the counts of /proc/buddyinfo, or of all types in /proc/pagetypeinfo, by node."""
+    rows: dict[int, list[int]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = pattern.fullmatch(line.strip())
+        if match is None:
+            if pattern is _BUDDYINFO and line.strip():
+                found, expected = repr(line.strip()[:40]), "Node N, zone NAME and counts"
+                raise _fault(path, "buddyinfo", found, expected, number)
+            continue
+        # A count that is too long for the kernel to make is written as ">100000".
+        counts = [int(count.lstrip(">")) for count in match[match.lastindex or 0].split()]
+        if len(counts) > MAX_ORDER + 1:
+            found = f"{len(counts)} orders"
+            raise _fault(path, "buddyinfo", found, f"{MAX_ORDER + 1} at most", number)
+        own = rows.setdefault(int(match[1]), [0] * len(counts))
+        if len(own) != len(counts):
+            raise _fault(path, "buddyinfo", f"{len(counts)} orders", f"{len(own)}", number)
+        for order, count in enumerate(counts):
+            own[order] += count
+    num_orders = max(map(len, rows.values()))
+    table = np.zeros((max(rows) + 1, num_orders), dtype=np.int64)
+    if len(table) > 1 << 10:
+        raise _fault(path, "buddyinfo", f"node {max(rows)}", "1023 at most")
+    for node, own in rows.items():
+        table[node, : len(own)] = own
+    return HeapFile(
+        source=str(path),
+        free_from="buddyinfo",
+        free_pages=(table << np.arange(num_orders)).sum(axis=1),
+        counts=table,
+    )
+
+
+def _sums(free: Ints, num_pnodes: int) -> Ints:
+    return np.bincount(free[:, 0], free[:, 2], num_pnodes).astype(np.int64)
+
+
+def _fault(
+    path: Path, field: str, found: str, expected: str, line: int | None = None
+) -> InputError:
+    return InputError(
+        Fault(source=str(path), field=field, found=found, expected=expected, line=line)
+    )
