@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from placer.frames import DomainFrames
 from placer.host import Host
 from placer.placement import PlacedDomain
 from placer.policy import DISTANCE, Policy
+
+DOM0_NAMES: Final = frozenset({"Domain-0", "dom0"})
 
 Era = Literal["upstream", "seed"]
 """How PV guests are built: as released Xen does, or the vNUMA patches of November 2013."""
@@ -196,6 +198,9 @@ def _faults(problem: Problem) -> list[Fault]:
                 f"pnode {int(domain.vnode_pnode.max())}",
                 f"0 to {most_pnodes - 1}",
             )
+        if domain.name in DOM0_NAMES:
+            expected = "another name: dom0 boots with its host ([host.dom0]), and has no vNUMA"
+            fault(where, "name", f"{domain.name!r}", expected)
         if problem.era == "seed" and domain.type != "pv":
             fault(where, f"{domain.name}.type", domain.type, "pv, all that the seed era has")
         if problem.era == "seed" and domain.page_order.any():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from placer.errors import Fault
-    from placer.problem import Problem
+    from placer.problem import Era, Problem
     from placer.result import Refusal, Result
     from placer.run import Run
     from placer.solve import Solution
@@ -33,6 +33,13 @@ class Solver(StrEnum):
 
     CPSAT = "cpsat"
     LIBXL = "libxl"
+
+
+class EraChoice(StrEnum):
+    """How PV guests are built."""
+
+    UPSTREAM = "upstream"
+    SEED = "seed"
 
 
 def place(
@@ -96,6 +103,10 @@ def place(
     solver: Annotated[
         Solver, typer.Option(help="cpsat proves its answer; libxl is Xen's own rule.")
     ] = Solver.CPSAT,
+    era: Annotated[
+        EraChoice,
+        typer.Option(help="Build PV guests as released Xen does, or as the patches of 2013 did."),
+    ] = EraChoice.UPSTREAM,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads of the solver.")] = 1,
     time_limit: Annotated[
@@ -135,6 +146,7 @@ def place(
         policy=policy,
         allow_partial=allow_partial,
         cost_slack=slack,
+        era="seed" if era is EraChoice.SEED else "upstream",
     )
     options = SolveOptions(
         solver="libxl" if solver is Solver.LIBXL else "cpsat",
@@ -168,6 +180,7 @@ def read_problem(
     policy: str | None,
     allow_partial: bool,
     cost_slack: Fraction,
+    era: Era = "upstream",
 ) -> Problem:
     """Read all arguments; say the warnings first, then raise every fault of all of them."""
     from placer.errors import InputError
@@ -212,6 +225,7 @@ def read_problem(
         policy=chosen,
         allow_partial=allow_partial,
         cost_slack=cost_slack,
+        era=era,
     )
 
 

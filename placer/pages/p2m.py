@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +21,7 @@ from placer.frames import (
     DomainFrames,
 )
 from placer.units import ORDER_2MIB, PAGES_2MIB
+from placer.whole_file import whole_file
 
 NO_FRAME: Final = -1
 """The entry of a guest frame that has no memory."""
@@ -205,11 +204,8 @@ def write_orders(path: Path, frames: DomainFrames) -> int:
 
 def _write(path: Path, size: int, kind: np.dtype[Any], fill: Callable[[Any, int], None]) -> int:
     """Write a numpy file of ``size`` entries beside ``path``, then give it that name."""
-    target = path.resolve()
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    begun = Path(name)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123
+    with whole_file(path) as begun:
+        with begun.open("wb") as file:
             header = {"descr": kind.str, "fortran_order": False, "shape": (size,)}
             np.lib.format.write_array_header_1_0(file, header)
             offset = file.tell()
@@ -221,15 +217,4 @@ def _write(path: Path, size: int, kind: np.dtype[Any], fill: Callable[[Any, int]
             fill(window.view(np.ndarray), first)
             window.flush()
             del window
-        begun.chmod(0o666 & ~_umask())
-        begun.replace(target)
-    except BaseException:
-        begun.unlink(missing_ok=True)
-        raise
     return size
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -18,6 +18,7 @@ from placer.read.synthesised import lay_out_counts
 from placer.read.xen_keys import free_spans_of, parse_xen_keys
 from placer.text_file import decode_text, read_bytes
 from placer.units import MAX_ORDER
+from placer.whole_file import whole_file
 
 VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 32
@@ -102,14 +103,15 @@ def save_heap_file(path: Path, host: Host) -> None:
 
     Equal hosts give equal files. Raises OSError where it cannot be written.
     """
-    np.savez_compressed(
-        path,
-        version=np.array(VERSION),
-        num_pnodes=np.array(host.num_pnodes),
-        spans=host.spans,
-        free_spans=host.free_spans,
-        free_from=np.array(_FREE_FROM.index(host.free_from)),
-    )
+    with whole_file(path) as begun, begun.open("wb") as file:
+        np.savez_compressed(
+            file,
+            version=np.array(VERSION),
+            num_pnodes=np.array(host.num_pnodes),
+            spans=host.spans,
+            free_spans=host.free_spans,
+            free_from=np.array(_FREE_FROM.index(host.free_from)),
+        )
 
 
 def _read_saved(path: Path, data: bytes) -> HeapFile:

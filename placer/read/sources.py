@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.host import Host
-from placer.problem import Group, Running, join_groups
+from placer.problem import DOM0_NAMES, Group, Running, join_groups
 from placer.read.domains_toml import DomainSet, read_domains_toml
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
@@ -33,7 +33,6 @@ _EXPECTED: Final[dict[Kind, str]] = {
     "hosts": "an inventory, a folder, a glob, a run or a synthetic host",
     "domains": "an xl.cfg or .toml file, a folder or a glob",
 }
-_DOM0: Final = frozenset({"Domain-0", "dom0"})
 _OWN_KEYS: Final[dict[Kind, frozenset[str]]] = {
     "hosts": frozenset({"host"}),
     "domains": frozenset({"domain", "group"}),
@@ -136,7 +135,7 @@ def read_start(args: Sequence[str], *, rebalance: bool) -> Start:
 
 def _of_unknown_vnodes(host: Host) -> list[str]:
     """The domains on a host, dom0 apart, of which no vnodes are known."""
-    return [run.name for run in host.running if run.domid != 0 and run.name not in _DOM0]
+    return [run.name for run in host.running if run.domid != 0 and run.name not in DOM0_NAMES]
 
 
 def _stays(host: Host) -> Fault:

@@ -22,6 +22,7 @@ from placer.run import (
     Run,
     is_run,
 )
+from placer.whole_file import umask
 
 
 def run_files(run: Run) -> dict[str, str]:
@@ -59,7 +60,7 @@ def write_run(folder: Path, run: Run, *, log: Mapping[str, Any]) -> None:
     try:
         for name, text in files.items():
             _write_synced(fresh / name, text)
-        fresh.chmod(0o777 & ~_umask())
+        fresh.chmod(0o777 & ~umask())
         _sync_folder(fresh)
         refuse_unless_replaceable(folder)
         _take_name(fresh, target)
@@ -100,12 +101,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _take_name(fresh: Path, target: Path) -> None:

@@ -1,0 +1,86 @@
+"""``placer heap``: what is free on a host, and in which extents."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from placer.cli.streams import discard_out, say, say_warnings, write_out
+
+if TYPE_CHECKING:
+    from placer.host import Host
+
+
+def heap(
+    host: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="HOST",
+            help="Inventory file, folder, glob, finished run (as it leaves its hosts), or a "
+            "synthetic host.",
+            show_default=False,
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of several hosts; all if left out.")
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npz", help="Save the heap of one host, for `heap = FILE`."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Show the free extents of HOST by pnode and order, and what page sizes they can back."""
+    from placer.read.sources import read_hosts
+    from placer.record import format_json
+    from placer.report.heap import heap_document, show_heap
+
+    hosts, warnings = read_hosts(host)
+    say_warnings(warnings)
+    chosen = _choose(hosts, name)
+    if save is not None:
+        _save(chosen, save)
+    if as_json:
+        write_out(format_json([heap_document(one) for one in chosen]))
+        return
+    try:
+        for number, one in enumerate(chosen):
+            if number:
+                sys.stdout.write("\n")
+            show_heap(one, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_out(sys.stdout)
+
+
+def _choose(hosts: tuple[Host, ...], name: str | None) -> tuple[Host, ...]:
+    """Return the host of that name, or all; RefusedError where there is none."""
+    from placer.errors import RefusedError
+
+    if name is None:
+        return hosts
+    chosen = tuple(host for host in hosts if host.name == name)
+    if not chosen:
+        listed = ", ".join(repr(host.name) for host in hosts)
+        raise RefusedError(f"no host {name!r}; there are: {listed}")
+    return chosen
+
+
+def _save(hosts: tuple[Host, ...], path: Path) -> None:
+    from placer.errors import Fault, InputError, RefusedError
+    from placer.read.heap_file import save_heap_file
+
+    if len(hosts) != 1:
+        raise RefusedError(f"--name is needed with --save: there are {len(hosts)} hosts")
+    try:
+        save_heap_file(path, hosts[0])
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        expected = "a file that can be written"
+        raise InputError(
+            Fault(source=str(path), field="--save", found=found, expected=expected)
+        ) from error
+    say(f"wrote {path}")

@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give the name of a new file beside ``path``, which takes its place at the end.
+
+    Where the block fails, nothing is left and ``path`` is as it was. A symbolic link stays one:
+    what it points to is replaced, and keeps its mode. Raises OSError where that cannot be done.
+    """
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask()
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    os.close(descriptor)
+    begun = Path(name)
+    try:
+        yield begun
+        with begun.open("rb+") as file:
+            os.fsync(file.fileno())
+        begun.chmod(mode)
+        begun.replace(target)
+    except BaseException:
+        begun.unlink(missing_ok=True)
+        raise
+
+
+def umask() -> int:
+    """Return the mode bits that new files do not have."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
