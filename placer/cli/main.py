@@ -18,6 +18,7 @@ from placer.cli.heap import heap
 from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.streams import prepare_streams, say, say_error
+from placer.cli.verify import verify
 from placer.errors import ModelError, PlacerError
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(check)
 app.command()(export)
 app.command()(heap)
 app.command()(pages)
+app.command()(verify)
 
 
 def _print_version(wanted: bool) -> None:

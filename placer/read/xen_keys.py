@@ -47,11 +47,15 @@ class SeenVnode:
 
 @dataclass(kw_only=True)
 class SeenDomain:
-    """One domain of key ``u``: its pages in all and on each pnode, and its vnodes if any."""
+    """One domain of key ``u``: its pages in all and on each pnode, and its vnodes if any.
+
+    ``pages_of[vnode, pnode]`` is for sources that tell that too, which the key does not.
+    """
 
     total_pages: int
     pages_on: dict[int, int] = field(default_factory=dict)
     vnodes: dict[int, SeenVnode] = field(default_factory=dict)
+    pages_of: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
