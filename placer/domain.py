@@ -13,7 +13,9 @@ from placer.cpulist import CpuList
 from placer.units import LOCAL_DISTANCE, ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, REMOTE_DISTANCE
 
 DomainType = Literal["pv", "pvh", "hvm"]
-MemoryPolicy = Literal["strict", "preferred", "interleave"]
+MemoryPolicy = Literal["strict", "preferred", "interleave", "ballooned"]
+"""``ballooned``: wherever a balloon found room, without a grain; nobody asks for that."""
+
 ThreadPolicy = Literal["prefer", "isolate", "require"]
 CpuSpill = Literal["last", "never", "free"]
 
@@ -42,6 +44,8 @@ class Domain:
 
     - ``vnode_pages[i]``; with ``auto_vnodes`` one entry, the whole memory, and the
       solver chooses how many vnodes there are (C4).
+    - ``ballooned_pages[i]``: pages that vnode i has addresses for and that its balloon has given
+      back; they are not in ``vnode_pages``.
     - ``vcpu_to_vnode[v]``, or None where the solver chooses; then
       ``vcpu_bounds[i] = (least, most)`` where the user gives bounds.
     - ``distances[i, j]``; with ``auto_distances`` they follow the pnodes chosen and
@@ -64,6 +68,7 @@ class Domain:
     name: str
     type: DomainType = "pv"
     vnode_pages: Ints
+    ballooned_pages: Ints = field(default_factory=lambda: ABSENT)
     num_vcpus: int
     vcpu_to_vnode: Ints | None = None
     vcpu_bounds: Ints | None = None
@@ -96,6 +101,9 @@ class Domain:
             np.fill_diagonal(near_far, LOCAL_DISTANCE)
             put(self, "distances", near_far)
         put(self, "distances", read_only(self.distances, ndim=2))
+        if self.ballooned_pages is ABSENT:
+            put(self, "ballooned_pages", np.zeros(num_vnodes, dtype=np.int64))
+        put(self, "ballooned_pages", read_only(self.ballooned_pages))
         if self.vnode_pnode is ABSENT:
             put(self, "vnode_pnode", np.full(num_vnodes, -1))
         put(self, "vnode_pnode", read_only(self.vnode_pnode))
@@ -127,6 +135,15 @@ class Domain:
         """The guest's own pages, over all vnodes."""
         return int(self.vnode_pages.sum())
 
+    def pages_with_addresses(self, vnode_pages: Ints) -> Ints:
+        """Return the pages by vnode that the guest has addresses for.
+
+        ``vnode_pages`` are those that it has, its own or as the solver chose its vnodes.
+        """
+        if self.auto_vnodes or not self.ballooned_pages.any():
+            return vnode_pages
+        return np.asarray(vnode_pages + self.ballooned_pages, dtype=np.int64)
+
     @property
     def overhead_pages(self) -> int:
         """Pages that the toolstack needs beside the guest's own, by type."""
@@ -150,6 +167,8 @@ def _contradictions(domain: Domain) -> list[str]:
         found.append(f"distances need {num_vnodes * num_vnodes} entries")
     elif (domain.distances <= 0).any():
         found.append("distances are above 0")
+    if len(domain.ballooned_pages) != num_vnodes or (domain.ballooned_pages < 0).any():
+        found.append("a balloon gives back no less than nothing, of each vnode")
     if len(domain.vnode_pnode) != num_vnodes or (domain.vnode_pnode < -1).any():
         found.append("one pnode for each vnode")
     if len(domain.memory) != num_vnodes or len(domain.page_order) != num_vnodes:

@@ -140,7 +140,7 @@ def topology_of(problem: Problem, placed: PlacedDomain) -> Topology:
     return Topology(
         domain=domain.name,
         type=domain.type,
-        vnode_pages=placed.vnode_pages,
+        vnode_pages=domain.pages_with_addresses(placed.vnode_pages),
         ranges=vmemranges(domain, placed.vnode_pages, host.memory_map),
         distances=distances,
         vcpu_to_vnode=placed.vcpu_to_vnode,
@@ -165,9 +165,11 @@ def vmemranges(
     0, an empty one for a vnode without memory. With ``e820_host`` it has the holes of the
     host's ``memory_map`` (rows of start, end, type), where that is known. HVM and PVH guests
     leave out the hole below 4 GiB; vnode 0 of an HVM guest gives up the video memory, as
-    much of it as it has (libxl refuses a smaller vnode 0 when it creates the guest).
+    much of it as it has (libxl refuses a smaller vnode 0 when it creates the guest). What a
+    balloon has given back keeps its addresses.
     """
     pages = domain.vnode_pages if vnode_pages is None else vnode_pages
+    pages = domain.pages_with_addresses(pages)
     sizes = [count * PAGE_BYTES for count in pages.tolist()]
     if domain.type == "pv":
         if memory_map is None or not len(memory_map) or not has_host_map(domain):
@@ -226,8 +228,9 @@ def pages_without_address(domain: Domain, vnode_pages: Ints) -> tuple[int, int]:
     hole, so that the domain has its ``maxmem``; without video memory it has 16 pages less.
     Seen with Xen 4.17; docs/pages.md. A guest that ends in the hole has less of both.
     """
-    video = min(video_bytes(domain) // PAGE_BYTES, int(vnode_pages[0]))
-    inside = int(vnode_pages.sum()) - video
+    sizes = domain.pages_with_addresses(vnode_pages)
+    video = min(video_bytes(domain) // PAGE_BYTES, int(sizes[0]))
+    inside = int(sizes.sum()) - video
     hole = min(max(inside - VGA_HOLE[0], 0), VGA_HOLE[1] - VGA_HOLE[0])
     special = min(hole, SPECIAL_PAGES)
     return special, video + (hole - special if video else 0)

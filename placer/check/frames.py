@@ -68,7 +68,10 @@ def check_frames(
         sound.append(mine)
         yield from check_pages(domain, placed, mine, host.num_pnodes)
         yield from check_free(mine, host)
-        yield from check_guest_frames(domain, mine, host)
+        if domain.ballooned_pages.any():
+            yield from check_ballooned_frames(domain, placed, mine, host)
+        else:
+            yield from check_guest_frames(domain, mine, host)
         yield from check_large_pages(domain, mine)
     here: defaultdict[str, list[DomainFrames]] = defaultdict(list)
     for frame in sound:
@@ -108,7 +111,7 @@ def check_pages(
     loose = frames.runs[:, GUEST_FRAME] < VGA_HOLE[0]
     bound = DomainFrames(domain=frames.domain, host=frames.host, runs=frames.runs[~loose])
     missing = placed.pages - bound.pages_on(placed.num_vnodes, num_pnodes)
-    sizes = placed.vnode_pages.copy()
+    sizes = domain.pages_with_addresses(placed.vnode_pages).copy()
     video = min(video_bytes(domain) // PAGE_BYTES, int(sizes[0]))
     sizes[0] -= video
     ends = np.minimum(np.cumsum(sizes), VGA_HOLE[1])
@@ -193,6 +196,37 @@ def check_guest_frames(domain: Domain, frames: DomainFrames, host: Host) -> Iter
             continue
         yield Violation("F5 guest frames", frames.domain, text)
         return
+
+
+def check_ballooned_frames(
+    domain: Domain, placed: PlacedDomain, frames: DomainFrames, host: Host
+) -> Iterator[Violation]:
+    """F5 after a balloon gave pages back: each vnode in its own guest memory, no frame twice."""
+    outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
+    if (outside & ((frames.runs[:, VNODE] != 0) | (domain.type != "hvm"))).any():
+        yield Violation("F5 guest frames", frames.domain, "pages at no guest address")
+    starts, ends, vnodes = guest_blocks(frames.runs[~outside])
+    if (starts[1:] < ends[:-1]).any():
+        yield Violation("F5 guest frames", frames.domain, "a guest frame is backed twice")
+    sizes = domain.pages_with_addresses(placed.vnode_pages).tolist()
+    if domain.type == "hvm":
+        sizes[0] -= min(video_bytes(domain) // PAGE_BYTES, sizes[0])
+    holes = guest_holes(domain, host)
+    device = next((hole for hole in holes if hole[1] == FOUR_GIB_FRAME), None)
+    for hole_start, hole_end in holes:
+        if ((starts < hole_end) & (ends > hole_start)).any():
+            yield Violation("F5 guest frames", frames.domain, "memory in a hole of the guest")
+    first = 0
+    for vnode, size in enumerate(sizes):
+        low, high = first, first + size
+        if device is not None:
+            low += (device[1] - device[0]) * (low >= device[0])
+            high += (device[1] - device[0]) * (high > device[0])
+        mine = vnodes == vnode
+        if ((starts[mine] < low) | (ends[mine] > high)).any():
+            text = f"vnode {vnode} has frames outside {low} to {high - 1}"
+            yield Violation("F5 guest frames", frames.domain, text)
+        first += size
 
 
 def guest_blocks(runs: Ints) -> tuple[Ints, Ints, Ints]:

@@ -78,8 +78,9 @@ def check_homes(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Vi
         if int(on.sum()) != size:
             text = f"vnode {i}: {int(on.sum())} of {size} pages placed"
             yield Violation("D2 pages", domain.name, text)
-        strict = domain.memory[min(i, domain.num_vnodes - 1)].policy == "strict"
-        if size and not strict and int(placed.home[i]) != int(np.argmax(on)):
+        policy = domain.memory[min(i, domain.num_vnodes - 1)].policy
+        free = policy in ("strict", "ballooned")
+        if size and not free and int(placed.home[i]) != int(np.argmax(on)):
             text = f"vnode {i} is at home on {int(placed.home[i])}, most pages on {np.argmax(on)}"
             yield Violation("D2 home", domain.name, text)
 
@@ -94,6 +95,7 @@ def check_memory_policies(domain: Domain, placed: PlacedDomain, host: Host) -> I
             if away:
                 text = f"strict vnode {i} has {away} pages off its home"
                 yield Violation("D2 strict", domain.name, text)
+        if memory.policy in ("strict", "ballooned"):
             continue
         counts = granule_counts(on)
         if counts is None:

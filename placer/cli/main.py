@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from placer import __version__
+from placer.cli.balloon import balloon
 from placer.cli.check import check
 from placer.cli.exit_code import ExitCode
 from placer.cli.explain import explain
@@ -36,6 +37,7 @@ app.command()(export)
 app.command()(heap)
 app.command()(pages)
 app.command()(verify)
+app.command()(balloon)
 
 
 def _print_version(wanted: bool) -> None:

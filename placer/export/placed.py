@@ -6,7 +6,8 @@ from placer.domain import Domain
 from placer.errors import RefusedError
 from placer.placement import PlacedDomain
 from placer.run import Run
-from placer.units import PAGES_PER_MIB
+from placer.topology import Topology
+from placer.units import PAGES_PER_MIB, format_pages
 
 
 def find_placed(run: Run, name: str) -> tuple[Domain, PlacedDomain]:
@@ -28,11 +29,11 @@ def refuse(domain: Domain, reasons: list[str]) -> None:
         raise RefusedError(f"domain {domain.name!r}: " + "; ".join(reasons))
 
 
-def odd_sizes(placed: PlacedDomain) -> list[str]:
+def odd_sizes(topology: Topology) -> list[str]:
     """Return a reason for each vnode whose size is no whole number of MB."""
     return [
         f"vnode {vnode} has {pages} pages, no whole number of MB, and sizes are given in MB"
-        for vnode, pages in enumerate(placed.vnode_pages.tolist())
+        for vnode, pages in enumerate(topology.vnode_pages.tolist())
         if pages % PAGES_PER_MIB
     ]
 
@@ -49,3 +50,11 @@ def spilled_vnodes(placed: PlacedDomain) -> list[str]:
                 f"names one pnode for a vnode, its home {placed.home[vnode]}"
             )
     return reasons
+
+
+def balloon_warnings(domain: Domain) -> list[str]:
+    """Return a warning where the domain has less memory now than it is created with."""
+    if not domain.ballooned_pages.any():
+        return []
+    now = format_pages(domain.memory_pages)
+    return [f"the guest is created with all its memory; its balloon leaves it {now} afterwards"]

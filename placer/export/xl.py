@@ -6,7 +6,7 @@ from typing import Final
 
 from placer.cpulist import format_ranges
 from placer.domain import Domain
-from placer.export.placed import find_placed, odd_sizes, refuse, spilled_vnodes
+from placer.export.placed import balloon_warnings, find_placed, odd_sizes, refuse, spilled_vnodes
 from placer.export.rendered import ExportOptions, Rendered
 from placer.export.xl_settings import (
     Setting,
@@ -49,8 +49,8 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
     if given.type in _REFUSED_TYPES:
         warnings.insert(0, _REFUSED_TYPES[given.type])
         text = f"# Note: {_REFUSED_TYPES[given.type]}.\n"
-    memory_mib = mib_from_pages(int(placed.vnode_pages.sum()))
-    warnings += maxmem_warnings(given, memory_mib)
+    memory_mib = mib_from_pages(int(topology.vnode_pages.sum()))
+    warnings += [*maxmem_warnings(given, memory_mib), *balloon_warnings(given)]
     settings: list[Setting] = [
         ("name", given.name),
         ("type", given.type),
@@ -67,7 +67,7 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
 
 
 def _reasons(domain: Domain, placed: PlacedDomain, topology: Topology) -> list[str]:
-    reasons = [*odd_sizes(placed), *spilled_vnodes(placed)]
+    reasons = [*odd_sizes(topology), *spilled_vnodes(placed)]
     if topology.num_vnodes > MOST_VNODES:
         reasons.append(f"{topology.num_vnodes} vnodes, and Xen takes {MOST_VNODES} at most")
     if len(topology.ranges) > MOST_RANGES:
@@ -75,7 +75,7 @@ def _reasons(domain: Domain, placed: PlacedDomain, topology: Topology) -> list[s
     if (topology.distances < topology.distances.diagonal()[:, None]).any():
         reasons.append("a distance is below the local one of its vnode, which libxl refuses")
     video = video_bytes(domain)
-    if int(placed.vnode_pages[0]) * PAGE_BYTES < video:
+    if int(topology.vnode_pages[0]) * PAGE_BYTES < video:
         reasons.append(f"vnode 0 is smaller than the {video >> 20} MiB of video memory")
     return reasons
 

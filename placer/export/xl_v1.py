@@ -6,7 +6,7 @@ from typing import Final
 
 from placer.cpulist import format_ranges
 from placer.domain import Domain
-from placer.export.placed import find_placed, odd_sizes, refuse, spilled_vnodes
+from placer.export.placed import balloon_warnings, find_placed, odd_sizes, refuse, spilled_vnodes
 from placer.export.rendered import ExportOptions, Rendered
 from placer.export.xl_settings import (
     Setting,
@@ -44,8 +44,8 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
             f"vcpus {format_ranges(away)} run off the pnode of their vnode, which this syntax "
             "cannot say"
         )
-    sizes = [mib_from_pages(pages) for pages in placed.vnode_pages.tolist()]
-    warnings += maxmem_warnings(given, sum(sizes))
+    sizes = [mib_from_pages(pages) for pages in topology.vnode_pages.tolist()]
+    warnings += [*maxmem_warnings(given, sum(sizes)), *balloon_warnings(given)]
     settings: list[Setting] = [("memory", sum(sizes)), ("vcpus", first_vcpus(given))]
     if first_vcpus(given) != given.num_vcpus:
         settings.append(("maxvcpus", given.num_vcpus))
@@ -67,8 +67,8 @@ def _reasons(domain: Domain, placed: PlacedDomain, topology: Topology) -> list[s
     reasons = []
     if domain.type != "pv":
         reasons.append(f"this syntax is for PV guests, and type is {domain.type}; use xl")
-    reasons += [*odd_sizes(placed), *spilled_vnodes(placed)]
-    for vnode, pages in enumerate(placed.vnode_pages.tolist()):
+    reasons += [*odd_sizes(topology), *spilled_vnodes(placed)]
+    for vnode, pages in enumerate(topology.vnode_pages.tolist()):
         if mib_from_pages(pages) < LEAST_VNODE_MB:
             reasons.append(f"vnode {vnode} is below {LEAST_VNODE_MB} MB")
         if not topology.vcpus_of(vnode):

@@ -31,7 +31,7 @@ def build_domain(
     pages or the page size wanted; the heap then keeps what was taken.
     """
     build = _Build(heap, domain, placed, host)
-    ranges = vmemranges(domain, placed.vnode_pages, host.memory_map)
+    ranges = _ranges_with_memory(domain, placed, host)
     if domain.type == "hvm":
         build.populate_low(ranges)
     for vnode in range(placed.num_vnodes):
@@ -44,6 +44,22 @@ def build_domain(
     if domain.type == "hvm":
         build.populate_outside()
     return DomainFrames(domain=placed.domain, host=placed.host, runs=build.runs())
+
+
+def _ranges_with_memory(domain: Domain, placed: PlacedDomain, host: Host) -> Ints:
+    """The guest's ranges, each vnode's without its end where a balloon has given back pages."""
+    ranges = vmemranges(domain, placed.vnode_pages, host.memory_map)
+    whole = domain.pages_with_addresses(placed.vnode_pages)
+    if np.array_equal(whole, placed.vnode_pages):
+        return ranges
+    found = ranges.copy()
+    for vnode, pages in enumerate((whole - placed.vnode_pages).tolist()):
+        left = pages * PAGE_BYTES
+        for row in np.flatnonzero(found[:, 0] == vnode)[::-1].tolist():
+            cut = min(left, int(found[row, 2] - found[row, 1]))
+            found[row, 2] -= cut
+            left -= cut
+    return found
 
 
 def _pieces(domain: Domain, vnode: int, ranges: Ints, pages: Ints) -> list[tuple[int, int, int]]:
