@@ -101,7 +101,7 @@ class Domain:
             np.fill_diagonal(near_far, LOCAL_DISTANCE)
             put(self, "distances", near_far)
         put(self, "distances", read_only(self.distances, ndim=2))
-        if self.ballooned_pages is ABSENT:
+        if not np.any(self.ballooned_pages):
             put(self, "ballooned_pages", np.zeros(num_vnodes, dtype=np.int64))
         put(self, "ballooned_pages", read_only(self.ballooned_pages))
         if self.vnode_pnode is ABSENT:

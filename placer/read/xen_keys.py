@@ -15,6 +15,10 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
+from placer.units import PAGE_KIB
+
+MOST_ZONE: Final = 40
+"""The highest zone: frame numbers of 40 bits."""
 
 _PREFIX: Final = re.compile(r"^\(XEN\) (?:\[[^\]]*\] ?)?")
 _NODE: Final = re.compile(r"(?:idx\d+ -> )?NODE(\d+) start->(\d+) size->(\d+) free->(\d+)")
@@ -180,14 +184,15 @@ def _in_zone(found: XenKeys, node: int, zone: int) -> range:
 def free_spans_of(found: XenKeys) -> Ints:
     """Return (pnode, start_frame, num_frames) of free memory, as far as the keys say.
 
-    With key ``H`` each zone of a pnode has as much as it says, else each pnode as key ``u``
-    does. Where in it is not known: it is laid out at the low end, since Xen hands out
-    high addresses first.
+    With key ``H`` each zone of a pnode has as much as it says; with key ``m`` each zone has it
+    over all pnodes, and each pnode as key ``u`` says; else pnodes alone. Where in it is not
+    known: it is laid out at the low end, since Xen hands out high addresses first.
     """
     rows = []
+    free_in = found.free_in or _divide_zones(found)
     for node, (start, size, free) in sorted(found.nodes.items()):
-        zones = [(zone, pages) for (owner, zone), pages in found.free_in.items() if owner == node]
-        if not found.free_in:
+        zones = [(zone, pages) for (owner, zone), pages in free_in.items() if owner == node]
+        if not free_in:
             first = max(start, 1)
             rows.append((node, first, min(free, start + size - first)))
         for zone, pages in sorted(zones):
@@ -195,6 +200,34 @@ def free_spans_of(found: XenKeys) -> Ints:
                 rows.append((node, _in_zone(found, node, zone).start, pages))
     found_rows = np.array([row for row in rows if row[2]], dtype=np.int64).reshape(-1, 3)
     return _joined(found_rows)
+
+
+def _divide_zones(found: XenKeys) -> dict[tuple[int, int], int]:
+    """Divide what key ``m`` says of each zone among the pnodes, so that each has what ``u`` says.
+
+    A zone that lies in one pnode alone is that pnode's; of others the lowest pnode that has free
+    memory left takes first. What the two keys do not agree about, since memory came and went
+    between them, is put where a pnode has room.
+    """
+    zones = {zone: kib // PAGE_KIB for zone, kib in sorted(found.free_kib.items()) if kib}
+    if not zones:
+        return {}
+    left = {node: free for node, (_, _, free) in sorted(found.nodes.items())}
+    room = {(n, z): len(_in_zone(found, n, z)) for n in left for z in range(1, MOST_ZONE + 1)}
+    owners = {zone: [node for node in left if room[node, zone]] for zone in zones}
+    given: dict[tuple[int, int], int] = {}
+    for zone in sorted(zones, key=lambda zone: (len(owners[zone]), zone)):
+        for node in owners[zone]:
+            pages = min(zones[zone], room[node, zone], left[node])
+            given[node, zone] = pages
+            zones[zone] -= pages
+            left[node] -= pages
+    for (node, zone), most in room.items():
+        more = min(left[node], most - given.get((node, zone), 0))
+        if more:
+            given[node, zone] = given.get((node, zone), 0) + more
+            left[node] -= more
+    return given
 
 
 def _joined(rows: Ints) -> Ints:

@@ -181,3 +181,16 @@ def test_ranges_of_a_guest_over_4_gib_leave_out_its_hole() -> None:
     ranges = vmemranges(read_capture("2p-hvm-over-4g").domain)
     assert (ranges[:, 2] - ranges[:, 1]).sum() // PAGE_BYTES == 5120 * 256 - 2048
     assert ranges[1].tolist() == [1, 0x9F800000, 0xF0000000]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_key_m_divides_the_zones_nearly_as_key_h_does(name: str) -> None:
+    texts = {key: (DATA / name / f"before-{key}.txt").read_text() for key in ("u", "m", "H")}
+    with_h = parse_xen_keys(texts["u"] + texts["H"], name)
+    with_m = parse_xen_keys(texts["u"] + texts["m"], name)
+    heaps = [
+        Heap(len(keys.nodes), free_spans_of(keys)).extents_by_zone() << np.arange(19)
+        for keys in (with_h, with_m)
+    ]
+    differences = np.abs(heaps[0].sum(axis=2) - heaps[1].sum(axis=2))
+    assert int(differences.sum()) <= 128, differences.nonzero()
