@@ -22,6 +22,38 @@ DMA_BITS: Final = 32
 
 _ORDERS: Final = np.arange(MAX_ORDER + 1, dtype=np.int64)
 
+_FEW_ROWS: Final = 8
+"""Lists of so many rows are gone through one by one."""
+
+_Key = tuple[int, int, int]
+"""Pnode, zone and order of a list."""
+
+
+class _Taken:
+    """Rows handed out so far, few of them one by one and many at a time."""
+
+    def __init__(self) -> None:
+        self._parts: list[Ints] = []
+        self._single: list[tuple[int, int]] = []
+
+    def add(self, frame: int, count: int) -> None:
+        self._single.append((frame, count))
+
+    def extend(self, rows: Ints) -> None:
+        self._flush()
+        self._parts.append(rows)
+
+    def rows(self) -> Ints:
+        self._flush()
+        if len(self._parts) == 1:
+            return self._parts[0]
+        return np.concatenate([NO_SPANS, *self._parts])
+
+    def _flush(self) -> None:
+        if self._single:
+            self._parts.append(np.array(self._single, dtype=np.int64))
+            self._single = []
+
 
 class Heap:
     """The free extents of one host, by pnode, zone and order.
@@ -48,7 +80,8 @@ class Heap:
         """
         self._num_pnodes = num_pnodes
         self._dma_zone = dma_zone
-        self._lists: dict[tuple[int, int, int], Ints] = {}
+        self._lists: dict[_Key, Ints] = {}
+        self._masks = [[0] * NUM_ZONES for _ in range(num_pnodes)]
         self._counts = np.zeros((num_pnodes, NUM_ZONES, MAX_ORDER + 1), dtype=np.int64)
         merge(self._checked(free_spans)[:, 1:])  # no frame on two pnodes either
         self.free(free_spans)
@@ -62,6 +95,7 @@ class Heap:
         """Return a heap of its own with the same free memory."""
         twin = Heap(self._num_pnodes, np.empty((0, 3), dtype=np.int64), dma_zone=self._dma_zone)
         twin._lists = dict(self._lists)
+        twin._masks = [list(masks) for masks in self._masks]
         twin._counts = self._counts.copy()
         return twin
 
@@ -126,18 +160,16 @@ class Heap:
         remainder of the last one falls into lists that are empty. So a call costs
         as much as it takes rows, however many extents they hold.
         """
-        taken: list[Ints] = []
+        taken = _Taken()
         left = num_extents
-        for zone in np.flatnonzero(self._counts[pnode, :, order:].any(axis=1))[::-1].tolist():
-            if above_zone and zone <= above_zone:
+        masks = self._masks[pnode]
+        for zone in range(NUM_ZONES - 1, above_zone if above_zone else -1, -1):
+            while left > 0 and (mask := masks[zone] >> order):
+                larger = order + (mask & -mask).bit_length() - 1
+                left -= self._take(taken, (pnode, zone, larger), order, left)
+            if left <= 0:
                 break
-            for larger in np.flatnonzero(self._counts[pnode, zone, order:]).tolist():
-                if left <= 0:
-                    break
-                rows = self._take(pnode, zone, order + larger, order, left)
-                taken.append(rows)
-                left -= int(rows[:, 1].sum())
-        return _join_downwards(np.concatenate([NO_SPANS, *taken]), order)
+        return _join_downwards(taken.rows(), order)
 
     def free(self, spans: Ints) -> None:
         """Give back ``spans[s] = (pnode, start_frame, num_frames)`` and merge buddies.
@@ -190,6 +222,7 @@ class Heap:
         for key in [key for key in self._lists if key[0] == pnode]:
             del self._lists[key]
         self._counts[pnode] = 0
+        self._masks[pnode] = [0] * NUM_ZONES
         start, order, count = split_into_buddies(spans[:, 0], spans[:, 0] + spans[:, 1])
         by_list = np.lexsort((start, order, zone_of(start)))
         start, order, count = start[by_list], order[by_list], count[by_list]
@@ -202,38 +235,67 @@ class Heap:
             self._set(pnode, zone, size, part)
 
     def _set(self, pnode: int, zone: int, order: int, rows: Ints) -> None:
-        key = (pnode, zone, order)
-        if len(rows):
-            self._lists[key] = rows
-        else:
-            self._lists.pop(key, None)
+        self._keep((pnode, zone, order), rows)
         self._counts[pnode, zone, order] = rows[:, 1].sum()
 
-    def _take(self, pnode: int, zone: int, larger: int, order: int, most: int) -> Ints:
-        """Take extents of ``order`` out of the one list of ``larger`` ones, top down."""
-        rows = self._lists[pnode, zone, larger]
+    def _keep(self, key: _Key, rows: Ints) -> None:
+        """Make ``rows`` one list, and note whether it is empty."""
+        pnode, zone, order = key
+        if len(rows):
+            self._lists[key] = rows
+            self._masks[pnode][zone] |= 1 << order
+        else:
+            self._lists.pop(key, None)
+            self._masks[pnode][zone] &= ~(1 << order)
+
+    def _take(self, taken: _Taken, key: _Key, order: int, most: int) -> int:
+        """Take up to ``most`` extents of ``order`` out of one list of larger ones, top down."""
+        pnode, zone, larger = key
+        rows = self._lists[key]
+        shift = larger - order
+        start, count = rows[-1].tolist()
+        if most > count << shift and len(rows) > _FEW_ROWS:
+            return self._take_rows(taken, key, order, most)
+        most = min(most, count << shift)
+        used = -(-most >> shift)
+        taken.add(start + (count << larger) - (most << order), most)
+        if used == count:
+            kept = rows[:-1]
+        else:
+            kept = rows.copy()
+            kept[-1, 1] = count - used
+        self._keep(key, kept)
+        self._counts[key] -= used
+        rest = (used << shift) - most
+        if rest:
+            self._put_back(pnode, zone, order, start + (count - used << larger), rest)
+        return most
+
+    def _take_rows(self, taken: _Taken, key: _Key, order: int, most: int) -> int:
+        """Do so where the top row has too few."""
+        rows = self._lists[key]
+        pnode, zone, larger = key
         shift = larger - order
         # Each row gives at least 2**shift extents: rows below these are not needed.
         reach = len(rows) - min(len(rows), -(-most >> shift))
         top = rows[reach:][::-1]
         given = np.cumsum(top[:, 1] << shift)
         used = min(int(np.searchsorted(given, most)) + 1, len(top))
-        taken = np.stack([top[:used, 0], top[:used, 1] << shift], axis=1)
+        found = np.stack([top[:used, 0], top[:used, 1] << shift], axis=1)
         excess = max(int(given[used - 1]) - most, 0)
         kept = rows[: len(rows) - used]
         if excess:
-            start = int(taken[-1, 0])
-            taken[-1] += (excess << order, -excess)
+            start = int(found[-1, 0])
+            found[-1] += (excess << order, -excess)
             whole, part = excess >> shift, excess & ((1 << shift) - 1)
             if whole:
                 kept = np.concatenate([kept, [[start, whole]]])
             self._put_back(pnode, zone, order, start + (whole << larger), part)
-        self._counts[pnode, zone, larger] -= -(-int(taken[:, 1].sum()) >> shift)
-        if len(kept):
-            self._lists[pnode, zone, larger] = kept
-        else:
-            del self._lists[pnode, zone, larger]
-        return taken
+        number = int(given[used - 1]) - excess
+        self._counts[key] -= -(-number >> shift)
+        self._keep(key, kept)
+        taken.extend(found)
+        return number
 
     def _put_back(self, pnode: int, zone: int, order: int, start: int, part: int) -> None:
         """Put the lower remainder of a split extent, ``part`` of ``order``, into its lists.
