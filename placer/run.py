@@ -30,6 +30,7 @@ from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Group, Problem, Running, as_running, join_groups
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
+from placer.spans import merge, subtract
 from placer.text_file import read_text
 from placer.units import ORDER_NAMES
 
@@ -245,10 +246,7 @@ def _refuse_without_frames(run: Run) -> None:
 
 
 def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
-    runs = np.concatenate([run.frames_of(domain.domain).runs for domain in placed])
-    starts = runs[:, MACHINE_FRAME]
-    sizes = np.concatenate([run.frames_of(domain.domain).run_pages for domain in placed])
-    spans = _without(host.free_spans, starts, starts + sizes)
+    spans = _without_frames(host, [run.frames_of(domain.domain) for domain in placed])
     running = list(host.running)
     taken = np.zeros(host.num_pnodes, dtype=np.int64)
     for answer in placed:
@@ -269,30 +267,37 @@ def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
         )
     free = np.bincount(spans[:, 0], weights=spans[:, 2], minlength=host.num_pnodes)
     if not np.array_equal(free.astype(np.int64), host.free_pages - taken):
-        raise InputError(
-            Fault(
-                source=FRAMES_FILE,
-                field=f"host {host.name}",
-                found="frames that are not in its free memory",
-                expected="each page of the placed domains in a free frame of its own",
-            )
-        )
+        raise _frames_not_free(host, "fewer are left than its counts say")
     return replace(host, free_pages=free.astype(np.int64), free_spans=spans, running=tuple(running))
 
 
-def _without(spans: Ints, starts: Ints, ends: Ints) -> Ints:
-    """Return ``spans`` without the frames [start, end), which lie in them and do not overlap.
+def _without_frames(host: Host, held: list[DomainFrames]) -> Ints:
+    """Return the free spans of a host without the frames of some domains."""
+    runs = np.concatenate([frames.runs for frames in held])
+    pages = np.concatenate([frames.run_pages for frames in held])
+    found = []
+    for pnode in range(host.num_pnodes):
+        mine = host.free_spans[host.free_spans[:, 0] == pnode, 1:]
+        here = runs[:, PNODE] == pnode
+        taken = np.stack([runs[here, MACHINE_FRAME], pages[here]], axis=1)
+        try:
+            left = subtract(merge(mine), merge(taken)) if len(taken) else mine
+        except ValueError as error:
+            raise _frames_not_free(host, str(error)) from error
+        found.append(np.insert(left, 0, pnode, axis=1))
+    rows = np.concatenate(found)
+    return np.asarray(rows[np.argsort(rows[:, 1], kind="stable")], dtype=np.int64)
 
-    Starts and ends of what is left alternate, so sorting both and pairing them is enough.
-    """
-    lows = np.sort(np.concatenate([spans[:, 1], ends]))
-    highs = np.sort(np.concatenate([spans[:, 1] + spans[:, 2], starts]))
-    kept = lows < highs
-    lows, highs = lows[kept], highs[kept]
-    by_start = np.argsort(spans[:, 1])
-    owner = np.searchsorted(spans[by_start, 1], lows, side="right") - 1
-    pnodes = spans[by_start, 0][np.maximum(owner, 0)]
-    return np.stack([pnodes, lows, highs - lows], axis=1)
+
+def _frames_not_free(host: Host, found: str) -> InputError:
+    return InputError(
+        Fault(
+            source=FRAMES_FILE,
+            field=f"host {host.name}",
+            found=f"frames that are not in its free memory: {found}",
+            expected="each page of the placed domains in a free frame of its own",
+        )
+    )
 
 
 def _without_highest(spans: Ints, pnode: int, num_pages: int) -> Ints:

@@ -85,8 +85,9 @@ def solve(
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
     limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
+    started = time.monotonic()
     first = _refuse_by_count(problem) or find_answer(problem, limits, progress)
-    answer, plan, failure = _find_plan(problem, first, limits, progress)
+    answer, plan, failure = _find_plan(problem, first, limits, started, progress)
     interrupted = answer.interrupted
     try:
         unplaced = (
@@ -123,15 +124,18 @@ class _Plan:
 
 
 def _find_plan(
-    problem: Problem, answer: Answer, limits: Limits, progress: Callable[[str], None] | None
+    problem: Problem,
+    answer: Answer,
+    limits: Limits,
+    started: float,
+    progress: Callable[[str], None] | None,
 ) -> tuple[Answer, _Plan | None, AllocationError | None]:
-    """Realise an answer; where a heap cannot, solve again with what that teaches.
+    """Realise an answer; where a heap cannot, solve again with what that teaches, in time.
 
     Returns the last answer, its plan (None where there is none), and what stood against the
     plan before it, if anything did. An answer that no round brings a plan for has neither
     levels nor placement.
     """
-    started = time.monotonic()
     first, narrower = answer, problem
     failure: AllocationError | None = None
     for _ in range(_MOST_LESSONS + 1):

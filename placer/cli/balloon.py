@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from placer.cli.streams import discard_out, say
+from placer.cli.streams import say, show
 
 _VNODE: Final = re.compile(r"([0-9]{1,4})=(.+)", re.ASCII)
 
@@ -54,11 +54,7 @@ def balloon(
     found = change(finished, name, pages, sizes)
     if out is not None:
         write_run(out, found.run, log={"arguments": sys.argv[1:]})
-    try:
-        show_ballooned(finished, found, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
+    show(lambda stream: show_ballooned(finished, found, stream))
     if out is not None:
         say(f"wrote {out}")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli.streams import discard_out, say, say_warnings, write_out
+from placer.cli.streams import say, say_warnings, show, write_out
 
 if TYPE_CHECKING:
     from placer.host import Host
@@ -36,7 +35,7 @@ def heap(
     """Show the free extents of HOST by pnode and order, and what page sizes they can back."""
     from placer.read.sources import read_hosts
     from placer.record import format_json
-    from placer.report.heap import heap_document, show_heap
+    from placer.report.heap import heap_document, show_heaps
 
     hosts, warnings = read_hosts(host)
     say_warnings(warnings)
@@ -46,14 +45,7 @@ def heap(
     if as_json:
         write_out(format_json([heap_document(one) for one in chosen]))
         return
-    try:
-        for number, one in enumerate(chosen):
-            if number:
-                sys.stdout.write("\n")
-            show_heap(one, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
+    show(lambda stream: show_heaps(chosen, stream))
 
 
 def _choose(hosts: tuple[Host, ...], name: str | None) -> tuple[Host, ...]:

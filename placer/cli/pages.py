@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli.streams import discard_out, say, write_out
+from placer.cli.streams import say, show, write_out
 
 if TYPE_CHECKING:
     from placer.frames import DomainFrames
@@ -52,11 +51,7 @@ def pages(
     if as_json:
         write_out(format_json(backing_document(frames)))
         return
-    try:
-        show_backing(frames, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
+    show(lambda stream: show_backing(frames, stream))
 
 
 def _write(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from placer.cli.exit_code import exit_code_of
-from placer.cli.streams import discard_out, say, say_warnings, write_out
+from placer.cli.streams import say, say_warnings, show, write_out
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -273,11 +273,7 @@ def _show(run: Run, solution: Solution, *, as_json: bool) -> None:
         return
     from placer.report.terminal import show_run
 
-    try:
-        show_run(run, solution.score, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
+    show(lambda stream: show_run(run, solution.score, stream))
 
 
 def _say_unplaced(result: Result) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -28,6 +28,15 @@ def write_out(text: str) -> None:
             sys.stdout.buffer.write(text.encode())
         else:
             sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_out(sys.stdout)
+
+
+def show(draw: Callable[[TextIO], None]) -> None:
+    """Let ``draw`` print to standard output; a reader that has gone away is no error."""
+    try:
+        draw(sys.stdout)
         sys.stdout.flush()
     except BrokenPipeError:
         discard_out(sys.stdout)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from placer.cli.exit_code import ExitCode
-from placer.cli.streams import discard_out
+from placer.cli.streams import show
 
 
 def verify(
@@ -36,10 +35,6 @@ def verify(
     finished = read_run(run)
     matched = match_guests(finished, read_seen(seen), domain, domid)
     found = [compare(finished, placed, guest) for placed, guest in matched]
-    try:
-        show_comparisons(found, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
+    show(lambda stream: show_comparisons(found, stream))
     if any(one.unexplained for one in found):
         raise typer.Exit(ExitCode.GATE_MISSED)

@@ -129,3 +129,14 @@ def assumed_distances(source: str, field: str, line: int | None) -> Fault:
         expected="distances; 10 (local) and 20 (remote) are assumed",
         line=line,
     )
+
+
+def counts_end(source: str, field: str, line: int | None) -> Fault:
+    """Return the warning for a host whose free extents Linux counts."""
+    return Fault(
+        source=source,
+        field=field,
+        found="counts of free extents without places, up to 4 MiB",
+        expected="frame numbers; places are made up, and 1 GiB pages are a lower bound",
+        line=line,
+    )

@@ -15,6 +15,7 @@ from placer.read.host_layout import (
     MOST_OVERCOMMIT,
     MOST_PNODES,
     assumed_distances,
+    counts_end,
     near_far,
     parse_smt,
 )
@@ -95,6 +96,9 @@ def _read_host(table: Fields, default_name: str | None, warnings: list[Fault]) -
         table.fault("pnode", f"{len(pnode_tables)} pnodes", f"1 to {MOST_PNODES}")
         return None
     heap = read_heap_of(table)
+    if heap is not None and heap.free_from == "buddyinfo":
+        place = document.make_fault(table.at("heap"), "", "")
+        warnings.append(counts_end(place.source, place.field, place.line))
     memory = [read_pnode_memory(own, index, heap) for index, own in enumerate(pnode_tables)]
     cores = [read_cores(own, index) for index, own in enumerate(pnode_tables)]
     distances = _read_distances(table, len(memory), warnings)

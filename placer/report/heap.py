@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
 import numpy as np
@@ -57,9 +58,16 @@ def heap_document(host: Host) -> dict[str, Any]:
     }
 
 
-def show_heap(host: Host, out: TextIO) -> None:
-    """Print `heap_document` as two tables and two lines."""
-    print_to(out, lambda console: _print_heap(heap_document(host), host.free_from, console))
+def show_heaps(hosts: Sequence[Host], out: TextIO) -> None:
+    """Print `heap_document` of each host as two tables and two lines."""
+    print_to(out, lambda console: _print_heaps(hosts, console))
+
+
+def _print_heaps(hosts: Sequence[Host], console: Console) -> None:
+    for number, host in enumerate(hosts):
+        if number:
+            console.print()
+        _print_heap(heap_document(host), host.free_from, console)
 
 
 def _print_heap(found: dict[str, Any], free_from: FreeFrom, console: Console) -> None:

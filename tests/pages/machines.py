@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from placer.arrays import Ints
+from placer.domain import Domain
 from placer.host import Host
+from placer.placement import PlacedDomain
 
 
 def host_of(free: Sequence[tuple[int, int, int]], *, name: str = "host") -> Host:
@@ -30,4 +33,24 @@ def host_of(free: Sequence[tuple[int, int, int]], *, name: str = "host") -> Host
         pcpu_core=pnodes,
         distances=distances,
         free_from="spans",
+    )
+
+
+def put(
+    domain: Domain, host: Host, homes: Sequence[int], vcpu_to_vnode: Ints | None = None
+) -> PlacedDomain:
+    """Place each vnode wholly on its home; vcpus go round the vnodes where no map is given."""
+    pages = np.zeros((len(homes), host.num_pnodes), dtype=np.int64)
+    pages[np.arange(len(homes)), homes] = domain.vnode_pages
+    vnodes = np.arange(domain.num_vcpus) % len(homes) if vcpu_to_vnode is None else vcpu_to_vnode
+    pnodes = np.array(homes)[vnodes]
+    return PlacedDomain(
+        domain=domain.name,
+        host=host.name,
+        vnode_pages=domain.vnode_pages,
+        home=np.array(homes),
+        pages=pages,
+        vcpu_to_vnode=vnodes,
+        vcpu_to_pnode=pnodes,
+        vcpu_to_pcpu=pnodes,
     )

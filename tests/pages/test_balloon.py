@@ -15,8 +15,7 @@ from placer.pages.heap import Heap
 from placer.pages.p2m import NO_FRAME, PhysicalMap
 from placer.pages.realise import take_domain
 from tests.builders import make_domain
-from tests.pages.machines import host_of
-from tests.pages.test_build import put
+from tests.pages.machines import host_of, put
 
 GIB = 1 << 18
 

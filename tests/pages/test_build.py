@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from placer.cpulist import CpuList
-from placer.domain import Domain
 from placer.errors import AllocationError
 from placer.frames import OUTSIDE, DomainFrames
 from placer.host import Host
@@ -18,10 +16,9 @@ from placer.pages.affinity import affinity_at_build, affinity_when_built
 from placer.pages.build import build_domain
 from placer.pages.heap import Heap, dma_zone_of
 from placer.pages.striped import Round
-from placer.placement import PlacedDomain
 from placer.topology import vmemranges
 from tests.builders import make_domain, make_host, make_problem
-from tests.pages.machines import host_of
+from tests.pages.machines import host_of, put
 from tests.pages.plain_xen import Extent, PlainGuest, PlainXen, build_hvm
 from tests.placements import place_simply
 
@@ -58,23 +55,6 @@ def extents_of(frames: DomainFrames) -> set[tuple[int, int, int, int, int]]:
 
 def plain_extents(extents: list[Extent]) -> set[tuple[int, int, int, int, int]]:
     return {(e.vnode, e.pnode, e.order, e.guest, e.machine) for e in extents}
-
-
-def put(domain: Domain, host: Host, homes: list[int]) -> PlacedDomain:
-    pages = np.zeros((len(homes), host.num_pnodes), dtype=np.int64)
-    pages[np.arange(len(homes)), homes] = domain.vnode_pages
-    vnodes = np.arange(domain.num_vcpus) % len(homes)
-    pnodes = np.array(homes)[vnodes]
-    return PlacedDomain(
-        domain=domain.name,
-        host=host.name,
-        vnode_pages=domain.vnode_pages,
-        home=homes,
-        pages=pages,
-        vcpu_to_vnode=vnodes,
-        vcpu_to_pnode=pnodes,
-        vcpu_to_pcpu=pnodes,
-    )
 
 
 SIZES = st.sampled_from([2048 + 700, 5000, 3 * 512 + 2048, 12000, GIB + 5000, 2 * GIB])

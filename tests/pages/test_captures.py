@@ -22,6 +22,7 @@ from placer.read.xen_keys import SeenDomain, XenKeys, free_spans_of, parse_xen_k
 from placer.read.xl_domain import read_xl
 from placer.topology import vmemranges
 from placer.units import PAGE_BITS, PAGE_BYTES
+from tests.pages.machines import put
 
 DATA = Path(__file__).parent / "data"
 CASES = sorted(path.name for path in DATA.iterdir() if path.is_dir())
@@ -90,24 +91,11 @@ def host_of(keys: XenKeys, memory_map: Ints) -> Host:
 
 def as_seen(capture: Capture) -> PlacedDomain:
     """The placement that the configuration asks for: each vnode on its pnode."""
-    domain, host = capture.domain, capture.host
-    homes = np.array([vnode.pnode for _, vnode in sorted(capture.seen.vnodes.items())])
-    pages = np.zeros((len(homes), host.num_pnodes), dtype=np.int64)
-    pages[np.arange(len(homes)), homes] = domain.vnode_pages
-    vnodes = np.zeros(domain.num_vcpus, dtype=np.int64)
+    homes = [vnode.pnode or 0 for _, vnode in sorted(capture.seen.vnodes.items())]
+    vnodes = np.zeros(capture.domain.num_vcpus, dtype=np.int64)
     for index, vnode in capture.seen.vnodes.items():
         vnodes[vnode.vcpus] = index
-    pnodes = homes[vnodes]
-    return PlacedDomain(
-        domain=domain.name,
-        host=host.name,
-        vnode_pages=domain.vnode_pages,
-        home=homes,
-        pages=pages,
-        vcpu_to_vnode=vnodes,
-        vcpu_to_pnode=pnodes,
-        vcpu_to_pcpu=pnodes,
-    )
+    return put(capture.domain, capture.host, homes, vnodes)
 
 
 def built(capture: Capture) -> DomainFrames:
