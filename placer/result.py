@@ -121,7 +121,7 @@ class Result:
     exists without; ``fewest_stops`` is False where fewer stops may do, as far as is known.
 
     ``creation_order`` names the domains of those hosts on which they have to be created in
-    that order, and not in the placement's, for the page sizes that are asked for.
+    that order, and not in the placement's, for their memory to be as planned.
     """
 
     status: Status

@@ -10,6 +10,7 @@ from typing import Literal
 
 from placer.answer import Answer, Limits, solver_info
 from placer.check import check_placement, score
+from placer.cost import level_values
 from placer.errors import AllocationError, ModelError
 from placer.explain import explain_all, refused_by_count
 from placer.fleet.staying import place_beside
@@ -18,7 +19,7 @@ from placer.heuristic import first_fit, libxl
 from placer.heuristic.same_pcpus import keep_pcpus
 from placer.lessons import bounded_by, narrowed
 from placer.moves import order_moves
-from placer.pages.realise import by_page_size, try_to_realise
+from placer.pages.realise import try_to_realise
 from placer.pages.rearrange import realise_moves
 from placer.pipeline import find_answer
 from placer.placement import Placement
@@ -138,7 +139,7 @@ def _find_plan(
     """
     first, narrower = answer, problem
     failure: AllocationError | None = None
-    for _ in range(_MOST_LESSONS + 1):
+    for lessons in range(_MOST_LESSONS + 1):
         placement = answer.placement
         if placement is None:
             break
@@ -148,6 +149,8 @@ def _find_plan(
         if not plan.failures:
             return answer, plan, failure
         failure = plan.failures[0]
+        if answer.interrupted or lessons == _MOST_LESSONS:
+            break
         left = limits
         if limits.time_limit is not None:
             seconds = limits.time_limit - (time.monotonic() - started)
@@ -161,9 +164,47 @@ def _find_plan(
         answer.levels = bounded_by(first.levels, answer.levels, problem)
         if answer.status == "optimal" and any(lv.status != "optimal" for lv in answer.levels):
             answer.status = "feasible"
-    if failure is not None:
-        answer = Answer(status="unknown", interrupted=answer.interrupted)
-    return answer, None, failure
+    if failure is None:
+        return answer, None, None
+    if problem.allow_partial and first.placement is not None:
+        found = _leave_out(problem, first, answer.placement or first.placement)
+        if found is not None:
+            return *found, failure
+    return Answer(status="unknown", interrupted=answer.interrupted), None, failure
+
+
+def _leave_out(
+    problem: Problem, first: Answer, placement: Placement
+) -> tuple[Answer, _Plan] | None:
+    """Leave out what a heap fails on, until the rest of a placement can be realised.
+
+    ``first`` is the answer to the whole problem, whose bounds hold. None where that takes a
+    domain that runs now.
+    """
+    while True:
+        plan = _realise(problem, placement)
+        if not plan.failures:
+            break
+        failing = {failure.domain for failure in plan.failures}
+        if failing & problem.running_now.keys():
+            return None
+        left = tuple(placed for placed in placement.domains if placed.domain not in failing)
+        there = {placed.domain for placed in left}
+        placement = Placement(
+            domains=left,
+            unplaced=tuple(d.name for d in problem.domains if d.name not in there),
+        )
+    values = level_values(problem, placement)
+    levels = [
+        replace(level, value=values[level.name]) for level in first.levels if level.name in values
+    ]
+    answer = Answer(
+        status="feasible",
+        levels=bounded_by(first.levels, levels, problem),
+        placement=placement,
+        interrupted=first.interrupted,
+    )
+    return answer, plan
 
 
 def _realise(problem: Problem, placement: Placement) -> _Plan:
@@ -176,27 +217,10 @@ def _realise(problem: Problem, placement: Placement) -> _Plan:
         except AllocationError as error:
             return replace(plan, failures=(error,))
     realised = try_to_realise(problem, placement)
-    order: tuple[str, ...] = ()
-    large = {failure.host for failure in realised.failures if failure.order}
-    if large:
-        on_large = tuple(placed for placed in placement.domains if placed.host in large)
-        again = try_to_realise(problem, replace(placement, domains=on_large), large)
-        if again.frames:
-            order = tuple(
-                placed.domain
-                for placed in by_page_size(problem, on_large)
-                if placed.domain in again.frames
-            )
-        others = tuple(error for error in realised.failures if error.host not in large)
-        realised = replace(
-            realised,
-            frames={**realised.frames, **again.frames},
-            failures=(*others, *again.failures),
-        )
     if realised.failures:
         return replace(plan, failures=realised.failures)
     frames = tuple(realised.frames[placed.domain] for placed in placement.domains)
-    return replace(plan, frames=frames, creation_order=order)
+    return replace(plan, frames=frames, creation_order=realised.creation_order)
 
 
 def _hold_against_checker(problem: Problem, result: Result, plan: _Plan) -> Solution:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -178,46 +177,51 @@ def test_the_domain_that_wants_large_pages_gets_them_before_others_break_them_up
     assert solution.frames[1].extents_of(0) == {9: 1}
 
 
-def fill_two_pnodes(**fields: Any) -> Problem:
-    """A host that the counts fill: the first guest's video memory is in the second's way."""
-    first = make_domain([8192, 8192], 2, name="a", type="hvm", vcpu_to_vnode=[0, 1])
-    second = make_domain([4096], name="b")
-    return make_problem(make_host([8192 + 512, 8192 + 4096 + 256]), first, second, **fields)
+def fill_two_pnodes() -> Problem:
+    """A guest that the counts have room for: but half of its low pages are in vnode 1's way."""
+    domain = make_domain([8192, 8192], 2, name="a", type="hvm", vcpu_to_vnode=[0, 1])
+    return make_problem(make_host([8192 + 512, 8192]), domain)
 
 
 def test_a_plan_that_the_heap_cannot_give_is_not_called_impossible() -> None:
     result = solve(fill_two_pnodes()).result
     assert result.status == "unknown"
     assert result.placement is None
-    assert result.unplaced[0].reason == "part of a plan that the heap cannot give b pages for"
-    assert result.unplaced[1].reason.startswith("the heap cannot realise the plan: domain b")
-    assert result.unplaced[1].short_by[0].endswith("extents of order 0")
+    (refusal,) = result.unplaced
+    assert refusal.reason.startswith("the heap cannot realise the plan: domain a, vnode")
+    assert refusal.short_by == ("80 extents of order 0",)
 
 
 def test_a_plan_that_the_heap_cannot_give_is_solved_again_with_what_was_learnt() -> None:
-    two = fill_two_pnodes()
-    far = make_host([0, 1 << 14], cpus=[2, 0], name="far")
-    problem = replace(two, hosts=(*two.hosts, far))
+    alone = fill_two_pnodes()
+    far = make_host([1 << 15, 0], cpus=[0, 2], name="far")
+    problem = replace(alone, hosts=(*alone.hosts, far))
     told: list[str] = []
     solution = solve(problem, progress=told.append)
     placement = solution.result.placement
     assert placement is not None
-    assert [placed.host for placed in placement.domains] == ["host", "far"]
+    assert placement.domains[0].host == "far"
     assert not check_placement(problem, placement, solution.frames)
-    assert any("solving again: domain b" in line for line in told)
+    assert any("solving again: domain a" in line for line in told)
     # What the first plan would have cost is the bound: nothing says that it cannot be had.
     off_home, cost = solution.result.levels[:2]
-    assert (off_home.name, off_home.value, off_home.bound) == ("vcpus_off_home", 1, 0)
+    assert (off_home.name, off_home.value, off_home.bound) == ("vcpus_off_home", 2, 0)
     assert (cost.name, cost.bound) == ("cost", 0)
     assert {off_home.status, cost.status, solution.result.status} == {"feasible"}
 
 
 def test_only_part_is_placed_where_the_heap_cannot_give_all() -> None:
-    solution = solve(fill_two_pnodes(allow_partial=True))
+    alone = fill_two_pnodes()
+    other = make_host([1024], name="other")
+    small = make_domain([512], name="b", hosts=("other",))
+    problem = replace(
+        alone, hosts=(*alone.hosts, other), domains=(*alone.domains, small), allow_partial=True
+    )
+    solution = solve(problem)
     assert solution.result.placement is not None
-    assert len(solution.result.placement.domains) == 1
+    assert [placed.domain for placed in solution.result.placement.domains] == ["b"]
     (refusal,) = solution.result.unplaced
-    assert "the heap cannot" in refusal.reason
+    assert refusal.reason.startswith("the heap cannot realise the plan: domain a")
     level = solution.result.levels[0]
     assert (level.name, level.value, level.bound, level.status) == (
         "placed_priority",
@@ -225,6 +229,36 @@ def test_only_part_is_placed_where_the_heap_cannot_give_all() -> None:
         2,
         "feasible",
     )
+
+
+def test_what_no_heap_gives_is_left_out_where_there_is_no_time_to_solve_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = fill_two_pnodes()
+    other = make_host([1024], name="other")
+    small = make_domain([512], name="b", hosts=("other",))
+    problem = replace(
+        alone, hosts=(*alone.hosts, other), domains=(*alone.domains, small), allow_partial=True
+    )
+    monkeypatch.setattr("placer.solve._MOST_LESSONS", 0)
+    solution = solve(problem)
+    assert solution.result.status == "feasible"
+    assert solution.result.placement is not None
+    assert [placed.domain for placed in solution.result.placement.domains] == ["b"]
+    assert [refusal.domain for refusal in solution.result.unplaced] == ["a"]
+    first = solution.result.levels[0]
+    assert (first.name, first.value, first.bound) == ("placed_priority", 1, 2)
+
+
+def test_what_fails_in_the_placements_order_is_created_first_where_that_helps() -> None:
+    """Half of the first guest's video memory would lie where the second one has to."""
+    first = make_domain([8192, 8192], 2, name="a", type="hvm", vcpu_to_vnode=[0, 1])
+    second = make_domain([4096], name="b")
+    problem = make_problem(make_host([8192 + 512, 8192 + 4096 + 256]), first, second)
+    solution = solve(problem)
+    assert solution.result.status == "optimal"
+    assert solution.result.creation_order == ("b", "a")
+    assert [frames.domain for frames in solution.frames] == ["a", "b"]
 
 
 def test_domains_that_ask_for_large_pages_are_created_first_where_they_have_to_be() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,48 +16,78 @@ from placer.pages.heap import Heap
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Problem
 
+_MOST_ORDERS: Final = 16
+"""So many orders of creation are tried on a host."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Realised:
     """The frames of the placed domains by name, and the first failure of each host that has one.
 
-    A host with a failure has frames for none of its domains.
+    A host with a failure has frames for none of its domains. ``creation_order`` names the
+    domains of the hosts on which the placement's order would have failed, in one that did not.
     """
 
     frames: dict[str, DomainFrames]
     failures: tuple[AllocationError, ...]
+    creation_order: tuple[str, ...] = ()
 
 
 def realise(problem: Problem, placement: Placement) -> tuple[DomainFrames, ...]:
-    """Return the frames of every placed domain, in the placement's order.
+    """Return the frames of every placed domain, built in the placement's order and returned so.
 
     Raises AllocationError, naming domain, vnode and pnode, where a heap cannot give
     the pages or the page size wanted. The pages that the toolstack needs beside
     the guest's own are in no domain's frames.
     """
-    realised = try_to_realise(problem, placement)
-    for failure in realised.failures:
-        raise failure
-    return tuple(realised.frames[placed.domain] for placed in placement.domains)
+    frames: dict[str, DomainFrames] = {}
+    for name, placed in by_host(placement.domains).items():
+        frames.update(_realise_host(problem, name, placed))
+    return tuple(frames[placed.domain] for placed in placement.domains)
 
 
-def try_to_realise(
-    problem: Problem, placement: Placement, large_first: Collection[str] = ()
-) -> Realised:
-    """Build all domains in the placement's order, as far as each host's heap goes.
+def try_to_realise(problem: Problem, placement: Placement) -> Realised:
+    """Build all domains in the placement's order, or in another one where that fails on a host.
 
-    On the hosts ``large_first`` names, domains that ask for larger pages are built before
-    those that do not, so that no other breaks up the extents that they need.
+    Then those that ask for larger pages are created before those that do not, so that no
+    other breaks up the extents that they need; and what fails all the same is created first.
     """
     frames: dict[str, DomainFrames] = {}
-    failures = []
+    failures: list[AllocationError] = []
+    creation_order: list[str] = []
     for name, placed in by_host(placement.domains).items():
-        ordered = by_page_size(problem, placed) if name in large_first else placed
         try:
-            frames.update(_realise_host(problem, name, ordered))
+            frames.update(_realise_host(problem, name, placed))
         except AllocationError as error:
-            failures.append(error)
-    return Realised(frames=frames, failures=tuple(failures))
+            ordered = _realise_in_some_order(problem, name, placed, error)
+            if ordered:
+                frames.update(ordered)
+                creation_order += ordered
+            else:
+                failures.append(error)
+    return Realised(frames=frames, failures=tuple(failures), creation_order=tuple(creation_order))
+
+
+def _realise_in_some_order(
+    problem: Problem, name: str, placed: list[PlacedDomain], error: AllocationError
+) -> dict[str, DomainFrames]:
+    """Return the frames of a host's domains in the order of their creation; empty if none works."""
+    ordered = by_page_size(problem, placed)
+    if not error.order or [one.domain for one in ordered] == [one.domain for one in placed]:
+        ordered = _first(placed, error.domain)
+    for _ in range(min(len(placed), _MOST_ORDERS)):
+        try:
+            return _realise_host(problem, name, ordered)
+        except AllocationError as again:
+            if ordered[0].domain == again.domain:
+                break
+            ordered = _first(ordered, again.domain)
+    return {}
+
+
+def _first(placed: list[PlacedDomain], name: str) -> list[PlacedDomain]:
+    """Return domains with the one of that name before the others."""
+    return sorted(placed, key=lambda answer: answer.domain != name)
 
 
 def by_page_size(problem: Problem, placed: Iterable[PlacedDomain]) -> list[PlacedDomain]:

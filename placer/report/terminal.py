@@ -70,7 +70,7 @@ def summary_lines(run: Run, score: Score | None) -> Iterator[str]:
     yield from thread_lines(run)
     if result.creation_order:
         names = ", ".join(result.creation_order)
-        yield f"create in this order, for the page sizes asked for: {names}"
+        yield f"create in this order, for memory to be as planned: {names}"
     if run.problem.current:
         yield from move_lines(run)
     for baseline in result.baselines:
