@@ -222,8 +222,8 @@ def hosts_after(run: Run) -> tuple[Host, ...]:
 
     Placed domains have become running ones. Their frames are no longer free, nor are the
     pages that the toolstack needs beside them, which are taken from the highest free
-    frames of the home pnode of vnode 0. Raises InputError where the run has no frames or
-    they do not lie in the hosts' free memory.
+    frames of the home pnode of vnode 0, or of others where it has too few. Raises InputError
+    where the run has no frames or they do not lie in the hosts' free memory.
     """
     _refuse_without_frames(run)
     after = []
@@ -247,14 +247,12 @@ def _refuse_without_frames(run: Run) -> None:
 
 def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
     spans = _without_frames(host, [run.frames_of(domain.domain) for domain in placed])
+    overhead = ((answer, run.domain(answer.domain).overhead_pages) for answer in placed)
+    spans = _without_overhead(host, spans, overhead)
     running = list(host.running)
-    taken = np.zeros(host.num_pnodes, dtype=np.int64)
     for answer in placed:
         domain = run.domain(answer.domain)
         pages = run.frames_of(answer.domain).pages_on(answer.num_vnodes, host.num_pnodes)
-        taken += pages.sum(axis=0)
-        taken[answer.home[0]] += domain.overhead_pages
-        spans = _without_highest(spans, int(answer.home[0]), domain.overhead_pages)
         vcpus_on = np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
         own = (*answer.vcpu_to_pcpu.tolist(), *answer.empty_siblings) if domain.dedicated else ()
         running.append(
@@ -266,8 +264,6 @@ def _host_after(run: Run, host: Host, placed: list[PlacedDomain]) -> Host:
             )
         )
     free = np.bincount(spans[:, 0], weights=spans[:, 2], minlength=host.num_pnodes)
-    if not np.array_equal(free.astype(np.int64), host.free_pages - taken):
-        raise _frames_not_free(host, "fewer are left than its counts say")
     return replace(host, free_pages=free.astype(np.int64), free_spans=spans, running=tuple(running))
 
 
@@ -300,17 +296,29 @@ def _frames_not_free(host: Host, found: str) -> InputError:
     )
 
 
-def _without_highest(spans: Ints, pnode: int, num_pages: int) -> Ints:
-    """Return ``spans`` without the ``num_pages`` highest free frames of ``pnode``."""
-    sizes = spans[:, 2].copy()
-    for index in np.flatnonzero(spans[:, 0] == pnode)[::-1]:
-        cut = min(int(sizes[index]), num_pages)
-        sizes[index] -= cut
-        num_pages -= cut
-        if not num_pages:
-            break
-    left = np.stack([spans[:, 0], spans[:, 1], sizes], axis=1)
-    return np.asarray(left[sizes > 0], dtype=np.int64)
+def _without_overhead(host: Host, spans: Ints, running: Iterable[tuple[PlacedDomain, int]]) -> Ints:
+    """Return free spans without the toolstack's pages, so many for each placed domain.
+
+    They are the highest free frames of the home of vnode 0; where pages that name no pnode have
+    taken its last ones, of the lowest pnodes that have some.
+    """
+    left = spans[:, 2].copy()
+    for answer, wanted in running:
+        pages = wanted
+        home = int(answer.home[0])
+        for pnode in (home, *(other for other in range(host.num_pnodes) if other != home)):
+            for index in np.flatnonzero(spans[:, 0] == pnode)[::-1].tolist():
+                cut = min(int(left[index]), pages)
+                left[index] -= cut
+                pages -= cut
+                if not pages:
+                    break
+            if not pages:
+                break
+        if pages:
+            raise _frames_not_free(host, f"{pages} pages too few for {answer.domain}'s overhead")
+    kept = np.stack([spans[:, 0], spans[:, 1], left], axis=1)
+    return np.asarray(kept[left > 0], dtype=np.int64)
 
 
 def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
