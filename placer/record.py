@@ -128,9 +128,17 @@ def _format(data: object, indent: str) -> str:
         rows = [f"{inner}{json.dumps(key)}: {_format(data[key], inner)}" for key in data]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
     if isinstance(data, list) and any(isinstance(item, dict | list) for item in data):
+        if _is_table(data):
+            rows = [f"{inner}[{', '.join(map(str, row))}]" for row in data]
+            return "[\n" + ",\n".join(rows) + f"\n{indent}]"
         rows = [inner + _format(item, inner) for item in data]
         return "[\n" + ",\n".join(rows) + f"\n{indent}]"
     return json.dumps(data, allow_nan=False)
+
+
+def _is_table(data: list[Any]) -> bool:
+    """Whether all items are lists of whole numbers, as an array of two dimensions is recorded."""
+    return all(type(row) is list and all(type(item) is int for item in row) for row in data)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,9 +15,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Give the name of a new file beside ``path``, which takes its place at the end.
 
     Where the block fails, nothing is left and ``path`` is as it was. A symbolic link stays one:
-    what it points to is replaced, and keeps its mode. Raises OSError where that cannot be done.
+    what it points to is replaced, and keeps its mode. Raises OSError where that cannot be done,
+    and where ``path`` is a folder or a device.
     """
     target = path.resolve()
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask()
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     os.close(descriptor)

@@ -147,13 +147,14 @@ def check_free(frames: DomainFrames, host: Host) -> Iterator[Violation]:
 
 def merge_spans(spans: Ints) -> Ints:
     """Return (start, count) spans as (start, end), sorted, touching ones joined."""
-    merged: list[list[int]] = []
-    for start, count in sorted(spans.tolist()):
-        if merged and merged[-1][1] >= start:
-            merged[-1][1] = max(merged[-1][1], start + count)
-        elif count:
-            merged.append([start, start + count])
-    return np.array(merged, dtype=np.int64).reshape(-1, 2)
+    some = spans[spans[:, 1] > 0]
+    if not len(some):
+        return np.empty((0, 2), dtype=np.int64)
+    start, count = some[np.argsort(some[:, 0], kind="stable")].T
+    reach = np.maximum.accumulate(start + count)
+    first = np.flatnonzero(np.concatenate([[True], start[1:] > reach[:-1]]))
+    last = np.append(first[1:], len(start)) - 1
+    return np.column_stack((start[first], reach[last]))
 
 
 def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from placer.arrays import Ints
+from placer.check.frames import merge_spans
 from placer.check.violation import Triple, Violation
 from placer.cost import access_fractions, granule_counts, granule_pages, vcpus_by_place
 from placer.domain import Domain, VnodeMemory
@@ -304,14 +305,10 @@ def free_extents(host: Host, order: int) -> Ints:
     The same as ``sum over o >= order of count[o] * 2^(o-order)`` of a buddy heap.
     """
     found = np.zeros(host.num_pnodes, dtype=np.int64)
-    runs: list[list[int]] = []
-    for pnode, start, count in sorted(host.free_spans.tolist(), key=lambda span: span[1]):
-        if runs and runs[-1][0] == pnode and runs[-1][2] == start:
-            runs[-1][2] += count
-        else:
-            runs.append([pnode, start, start + count])
-    for pnode, start, end in runs:
-        found[pnode] += max(0, (end >> order) - -(-start >> order))
+    for pnode in range(host.num_pnodes):
+        spans = merge_spans(host.free_spans[host.free_spans[:, 0] == pnode, 1:])
+        whole = (spans[:, 1] >> order) - -(-spans[:, 0] >> order)
+        found[pnode] = np.maximum(whole, 0).sum()
     return found
 
 

@@ -61,6 +61,13 @@ def test_a_file_that_cannot_be_written_is_named(rc9: Path, tmp_path: Path) -> No
     assert "p2m.npy: --p2m: found no such file or directory" in ended.err
 
 
+def test_a_device_is_not_replaced(rc9: Path) -> None:
+    ended = run_placer("pages", rc9, "--p2m", "/dev/null")
+    assert ended.code == 2
+    assert "/dev/null: --p2m: found not a regular file" in ended.err
+    assert Path("/dev/null").is_char_device()
+
+
 def test_a_run_that_was_not_realised_has_no_pages_to_show(tmp_path: Path) -> None:
     write_run(tmp_path / "run", sample_runs.unrealised(), log={})
     ended = run_placer("pages", tmp_path / "run")
