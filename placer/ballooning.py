@@ -25,7 +25,7 @@ from placer.problem import Problem, as_running
 from placer.result import Level, Result, SolverInfo
 from placer.run import Run
 from placer.topology import VGA_HOLE, video_bytes, vmemranges
-from placer.units import PAGE_BYTES, UNREACHABLE, format_pages
+from placer.units import PAGE_BYTES, UNREACHABLE, exact_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +80,10 @@ def _new_sizes(
         if not 0 <= vnode < len(now):
             raise RefusedError(f"vnode {vnode}: {domain.name!r} has vnodes 0 to {len(now) - 1}")
         if (pages - int(now[vnode])) % int(grain[vnode]):
-            size = format_pages(int(grain[vnode]))
+            size = exact_size(int(grain[vnode]))
             raise RefusedError(
-                f"vnode {vnode}: {format_pages(pages)} is not whole pages of {size} away from "
-                f"{format_pages(int(now[vnode]))}, and it asks for that page size"
+                f"vnode {vnode}: {exact_size(pages)} is not whole pages of {size} away from "
+                f"{exact_size(int(now[vnode]))}, and it asks for that page size"
             )
     sizes = now.copy()
     for vnode, pages in asked.items():
@@ -92,21 +92,25 @@ def _new_sizes(
     if target is not None:
         left = target - sum(asked.values())
         if not others and left:
-            total = format_pages(sum(asked.values()))
-            raise RefusedError(f"the vnodes sum to {total}, the target is {format_pages(target)}")
+            total = exact_size(sum(asked.values()))
+            raise RefusedError(f"the vnodes sum to {total}, the target is {exact_size(target)}")
         if left < 0:
-            raise RefusedError(f"the vnodes alone sum to more than {format_pages(target)}")
-        sizes[others] = _shares(left, now[others], least[others], most[others], grain[others])
+            raise RefusedError(f"the vnodes alone sum to more than {exact_size(target)}")
+        try:
+            sizes[others] = _shares(left, now[others], least[others], most[others], grain[others])
+        except ValueError as err:
+            whose = "the vnodes not named" if asked else "its vnodes"
+            raise RefusedError(f"{exact_size(left)} for {whose}: {err}") from err
     for vnode, pages in enumerate(sizes.tolist()):
         if pages > most[vnode]:
             raise RefusedError(
-                f"vnode {vnode}: {format_pages(pages)} is above the "
-                f"{format_pages(int(most[vnode]))} that the guest has addresses for"
+                f"vnode {vnode}: {exact_size(pages)} is above the "
+                f"{exact_size(int(most[vnode]))} that the guest has addresses for"
             )
         if pages < least[vnode]:
             raise RefusedError(
-                f"vnode {vnode}: {format_pages(pages)} is below the "
-                f"{format_pages(int(least[vnode]))} that cannot be given back"
+                f"vnode {vnode}: {exact_size(pages)} is below the "
+                f"{exact_size(int(least[vnode]))} that cannot be given back"
             )
     if sizes.sum() <= 0:
         raise RefusedError(f"{domain.name!r} would have no memory left")
@@ -129,7 +133,7 @@ def _fewest(domain: Domain, placed: PlacedDomain) -> Ints:
 def _shares(pages: int, now: Ints, least: Ints, most: Ints, grain: Ints) -> Ints:
     """Divide ``pages`` in proportion to ``now``, within ``least`` and ``most``.
 
-    Each share differs from ``now`` by whole grains; RefusedError where none sum to ``pages``.
+    Each share differs from ``now`` by whole grains; ValueError where none sum to ``pages``.
     """
     ideal = _proportions(pages, now.tolist(), least.tolist(), most.tolist())
     shares = np.array(
@@ -147,10 +151,9 @@ def _shares(pages: int, now: Ints, least: Ints, most: Ints, grain: Ints) -> Ints
         ):
             shares[index] += step
     if shares.sum() != pages:
-        raise RefusedError(
-            f"{format_pages(pages)} for the vnodes that are not named: they can have "
-            f"{format_pages(int(least.sum()))} to {format_pages(int(most.sum()))}, each in whole "
-            "pages of the size that it asks for"
+        grains = ", each in whole pages of the size that it asks for" if max(grain) > 1 else ""
+        raise ValueError(
+            f"they can have {exact_size(int(least.sum()))} to {exact_size(int(most.sum()))}{grains}"
         )
     return shares
 
@@ -216,8 +219,8 @@ def _change(
         found = pages_moved(taken[:0], taken, vnode, host.num_pnodes)
         if found.sum() < pages:
             raise RefusedError(
-                f"vnode {vnode}: {format_pages(pages)} wanted, and host {host.name} has room for "
-                f"{format_pages(int(found.sum()))}"
+                f"vnode {vnode}: {exact_size(pages)} wanted, and host {host.name} has room for "
+                f"{exact_size(int(found.sum()))}"
             )
         runs = np.concatenate([runs, taken])
         pages_now[vnode] += found

@@ -96,3 +96,12 @@ def format_pages(pages: int) -> str:
             text = f"{num_bytes / size:.1f}"
             return f"{text.removesuffix('.0')} {name}"
     return f"{num_bytes >> 10} KiB"
+
+
+def exact_size(pages: int) -> str:
+    """Return ``pages`` in the largest unit that gives a whole number: ``"2072 MiB"``."""
+    num_bytes = pages * PAGE_BYTES
+    for name, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)):
+        if num_bytes and num_bytes % size == 0:
+            return f"{num_bytes // size} {name}"
+    return f"{num_bytes >> 10} KiB"

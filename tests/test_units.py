@@ -12,6 +12,7 @@ from placer.units import (
     ORDER_2MIB,
     ORDER_NAMES,
     PAGES_2MIB,
+    exact_size,
     format_pages,
     mib_from_pages,
     pages_from_bytes,
@@ -85,3 +86,8 @@ def test_orders_and_cost_units_are_those_of_the_model() -> None:
 )
 def test_pages_are_shown_as_a_person_reads_them(pages: int, text: str) -> None:
     assert format_pages(pages) == text
+
+
+@given(st.integers(0, 1 << 40))
+def test_an_exact_size_reads_back_as_itself(pages: int) -> None:
+    assert parse_size(exact_size(pages)) == pages * 4096

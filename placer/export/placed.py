@@ -7,7 +7,7 @@ from placer.errors import RefusedError
 from placer.placement import PlacedDomain
 from placer.run import Run
 from placer.topology import Topology
-from placer.units import PAGES_PER_MIB, format_pages
+from placer.units import PAGES_PER_MIB, exact_size
 
 
 def find_placed(run: Run, name: str) -> tuple[Domain, PlacedDomain]:
@@ -56,5 +56,5 @@ def balloon_warnings(domain: Domain) -> list[str]:
     """Return a warning where the domain has less memory now than it is created with."""
     if not domain.ballooned_pages.any():
         return []
-    now = format_pages(domain.memory_pages)
+    now = exact_size(domain.memory_pages)
     return [f"the guest is created with all its memory; its balloon leaves it {now} afterwards"]

@@ -11,7 +11,7 @@ from placer.host import RunningDomain
 from placer.read.host_layout import MOST_DOMID, MOST_PCPUS
 from placer.read.host_pcpus import read_pcpus
 from placer.read.toml_fields import MOST_PAGES, Fields, all_known, describe
-from placer.units import format_pages
+from placer.units import exact_size
 
 RUNNING_KEYS: Final = (
     "name",
@@ -147,7 +147,7 @@ def read_dom0(
         for pnode in others:
             held[pnode] = min(totals[pnode], pages - int(held.sum()))
     if held.sum() < pages:
-        found = f"{format_pages(pages)} where there are {format_pages(int(held.sum()))}"
+        found = f"{exact_size(pages)} where there are {exact_size(int(held.sum()))}"
         own.fault("memory", found, "memory that its nodes have, or relaxed = true")
         return None
     num_vcpus = sum(pcpus_on[pnode] for pnode in nodes) if vcpus is None else vcpus

@@ -177,7 +177,7 @@ def test_sizes_that_cannot_be_are_refused(
 def test_what_an_hvm_guest_cannot_give_back_stays(tmp_path: Path) -> None:
     ended = run_placer("balloon", place(tmp_path, kind="hvm"), "--vnode", "0=4MiB")
     assert ended.code == 2
-    assert "is below the 8.8 MiB that cannot be given back" in ended.err
+    assert "is below the 8960 KiB that cannot be given back" in ended.err
 
 
 def test_a_host_without_room_is_named(tmp_path: Path) -> None:
