@@ -40,6 +40,12 @@ def _is_read_only(values: object) -> TypeGuard[Ints]:
     )
 
 
+def one_by_one(counts: Ints) -> tuple[Ints, Ints]:
+    """Return the row and the place in its row of each of ``counts[row]`` things, row by row."""
+    row = np.repeat(np.arange(len(counts)), counts)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
 ABSENT: Final = read_only([])
 """Stands for an array that was not given; the value that takes it fills in its default."""
 

@@ -20,10 +20,10 @@ from placer.pages.affinity import affinity_when_built
 from placer.pages.balloon import give_back, missing_frames, pages_moved, take
 from placer.pages.heap import Heap
 from placer.pages.realise import take_domain
-from placer.placement import PlacedDomain
-from placer.problem import Problem, as_running
+from placer.placement import PlacedDomain, held_pages
+from placer.problem import as_running
 from placer.result import Level, Result, SolverInfo
-from placer.run import Run
+from placer.run import Run, realised_frames
 from placer.topology import VGA_HOLE, video_bytes, vmemranges
 from placer.units import PAGE_BYTES, UNREACHABLE, exact_size
 
@@ -48,16 +48,16 @@ def balloon(
     has room within what the plan may use, then as Xen falls back: the next pnodes of the node
     affinity, then the others.
 
-    Raises RefusedError where the sizes cannot be: above what the guest has addresses for, no
-    whole number of the page size that a vnode asks for, or more than the host has room for.
+    Raises RefusedError where the domain is not placed or not realised, and where the sizes
+    cannot be: above what the guest has addresses for, no whole number of the page size that a
+    vnode asks for, or more than the host has room for.
     """
-    if not run.frames:
-        raise RefusedError(f"the run has no frames of {name!r}")
+    old = realised_frames(run, name)
     before = next(placed for placed in run.placed if placed.domain == name)
     domain = as_running(run.domain(name), before)
     host = run.host(before.host)
     sizes = _new_sizes(domain, before, target_pages, vnode_pages)
-    after, frames = _change(run, domain, host, before, sizes)
+    after, frames = _change(run, domain, host, before, sizes, old.runs)
     addresses = domain.pages_with_addresses(before.vnode_pages)
     changed = replace(
         domain,
@@ -184,13 +184,12 @@ def _proportions(
 
 
 def _change(
-    run: Run, domain: Domain, host: Host, before: PlacedDomain, sizes: Ints
+    run: Run, domain: Domain, host: Host, before: PlacedDomain, sizes: Ints, old: Ints
 ) -> tuple[PlacedDomain, DomainFrames]:
-    """Return the domain's place and frames with the new sizes."""
+    """Return the domain's place and frames with the new sizes; ``old`` are its runs so far."""
     heap = Heap.of(host)
     for placed in run.placed_on[host.name]:
         take_domain(heap, run.frames_of(placed.domain))
-    old = run.frames_of(domain.name).runs
     runs = old
     for vnode, pages in enumerate((before.vnode_pages - sizes).tolist()):
         if pages > 0:
@@ -246,8 +245,7 @@ def _room(run: Run, host: Host) -> Ints:
     """Return the pages that the plan may still use on each pnode (C1), by what is placed now."""
     used = np.zeros(host.num_pnodes, dtype=np.int64)
     for other in run.placed_on[host.name]:
-        used += other.pages_on
-        used[other.home[0]] += run.domain(other.domain).overhead_pages
+        used += held_pages(run.domain(other.domain), other)
     return np.asarray(host.usable_pages - used, dtype=np.int64)
 
 
@@ -276,16 +274,14 @@ def _next_run(run: Run, domain: Domain, after: PlacedDomain, frames: DomainFrame
     placement = run.result.placement
     if placement is None:
         raise RefusedError("the run has no placement")
-    problem = Problem(
-        hosts=run.problem.hosts,
+    problem = replace(
+        run.problem,
         domains=tuple(
             domain if other.name == domain.name else other for other in run.problem.domains
         ),
-        groups=run.problem.groups,
-        policy=run.problem.policy,
-        allow_partial=run.problem.allow_partial,
-        cost_slack=run.problem.cost_slack,
-        era=run.problem.era,
+        current=(),
+        max_moves=None,
+        max_moved_pages=None,
     )
     placement = replace(
         placement,

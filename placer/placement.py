@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placer.arrays import Ints, read_only, same_fields
+from placer.domain import Domain
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +70,13 @@ class Placement:
             if placed.domain == name:
                 return placed
         raise KeyError(name)
+
+
+def held_pages(domain: Domain, placed: PlacedDomain) -> Ints:
+    """Return what a placed domain takes of each pnode: its pages, the toolstack's with vnode 0."""
+    pages = placed.pages_on
+    pages[placed.home[0]] += domain.overhead_pages
+    return pages
 
 
 def by_host(placed: Iterable[PlacedDomain]) -> dict[str, list[PlacedDomain]]:

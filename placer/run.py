@@ -111,6 +111,17 @@ def only_placed(run: Run) -> str:
     return names[0]
 
 
+def realised_frames(run: Run, domain: str) -> DomainFrames:
+    """Return the frames of ``domain``; RefusedError where it is not placed or not realised."""
+    names = [placed.domain for placed in run.placed]
+    if domain not in names:
+        listed = ", ".join(map(repr, names)) or "none"
+        raise RefusedError(f"domain {domain!r} is not placed in this run; placed are: {listed}")
+    if not run.frames:
+        raise RefusedError(f"the run has no frames: its placement of {domain!r} was not realised")
+    return run.frames_of(domain)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Movable:
     """What a run leaves, with its placed domains free to be moved (``Problem.current``).

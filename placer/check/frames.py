@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from placer.arrays import Ints
+from placer.arrays import Ints, one_by_one
 from placer.check.violation import Triple, Violation
 from placer.domain import Domain
 from placer.frames import (
@@ -68,6 +68,7 @@ def check_frames(
         sound.append(mine)
         yield from check_pages(domain, placed, mine, host.num_pnodes)
         yield from check_free(mine, host)
+        yield from check_outside(domain, mine)
         if domain.ballooned_pages.any():
             yield from check_ballooned_frames(domain, placed, mine, host)
         else:
@@ -171,12 +172,16 @@ def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:
         yield Violation("F2 once", frames[int(owner[order][k])].domain, text)
 
 
-def check_guest_frames(domain: Domain, frames: DomainFrames, host: Host) -> Iterator[Violation]:
-    """F5: vnodes fill guest memory in order from frame 0; only the type's holes are left out."""
+def check_outside(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:
+    """F5: only vnode 0 of an HVM guest has pages at no guest address."""
     outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
     if (outside & ((frames.runs[:, VNODE] != 0) | (domain.type != "hvm"))).any():
         yield Violation("F5 guest frames", frames.domain, "pages at no guest address")
-    starts, ends, vnodes = guest_blocks(frames.runs[~outside])
+
+
+def check_guest_frames(domain: Domain, frames: DomainFrames, host: Host) -> Iterator[Violation]:
+    """F5: vnodes fill guest memory in order from frame 0; only the type's holes are left out."""
+    starts, ends, vnodes = guest_blocks(frames.runs)
     cursors = np.concatenate([[0], ends])[:-1]
     owners = np.concatenate([[0], vnodes])[:-1]
     holes = guest_holes(domain, host)
@@ -203,10 +208,7 @@ def check_ballooned_frames(
     domain: Domain, placed: PlacedDomain, frames: DomainFrames, host: Host
 ) -> Iterator[Violation]:
     """F5 after a balloon gave pages back: each vnode in its own guest memory, no frame twice."""
-    outside = frames.runs[:, GUEST_FRAME] == OUTSIDE
-    if (outside & ((frames.runs[:, VNODE] != 0) | (domain.type != "hvm"))).any():
-        yield Violation("F5 guest frames", frames.domain, "pages at no guest address")
-    starts, ends, vnodes = guest_blocks(frames.runs[~outside])
+    starts, ends, vnodes = guest_blocks(frames.runs)
     if (starts[1:] < ends[:-1]).any():
         yield Violation("F5 guest frames", frames.domain, "a guest frame is backed twice")
     sizes = domain.pages_with_addresses(placed.vnode_pages).tolist()
@@ -233,12 +235,12 @@ def check_ballooned_frames(
 def guest_blocks(runs: Ints) -> tuple[Ints, Ints, Ints]:
     """Return (start, end, vnode) of the blocks of guest frames that the runs back, by start.
 
-    Runs whose extents do not lie side by side in the guest are a block an extent.
+    Runs whose extents do not lie side by side in the guest are a block an extent, and those
+    outside of it none.
     """
+    runs = runs[runs[:, GUEST_FRAME] != OUTSIDE]
     apart = runs[:, GUEST_STEP] > 1
-    times = np.where(apart, runs[:, NUM_EXTENTS], 1)
-    row = np.repeat(np.arange(len(runs)), times)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+    row, place = one_by_one(np.where(apart, runs[:, NUM_EXTENTS], 1))
     orders = runs[row, ORDER]
     starts = runs[row, GUEST_FRAME] + (place * runs[row, GUEST_STEP] << orders)
     ends = starts + (np.where(apart[row], 1, runs[row, NUM_EXTENTS]) << orders)

@@ -37,7 +37,6 @@ def balloon(
 ) -> None:
     """Balloon a placed domain of RUN, vnode by vnode, and say what that does to its locality."""
     from placer.ballooning import balloon as change
-    from placer.report.backing import frames_to_show
     from placer.report.ballooned import show_ballooned
     from placer.report.folder import refuse_unless_replaceable, write_run
     from placer.run import only_placed, read_run
@@ -49,7 +48,6 @@ def balloon(
         refuse_unless_replaceable(out)
     finished = read_run(run)
     name = domain or only_placed(finished)
-    frames_to_show(finished, name)
     pages = None if target is None else _pages(target, "--target")
     found = change(finished, name, pages, sizes)
     if out is not None:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli.streams import say_warnings, write_out
-from placer.errors import Fault, InputError
+from placer.cli.streams import say_warnings, write_out, writing
 from placer.whole_file import whole_file
 
 
@@ -63,14 +62,9 @@ def write_file(path: Path, text: str) -> None:
 
     What is no regular file, such as a device, is written to as it stands.
     """
-    try:
+    with writing(path, "-o"):
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8", newline="\n")
             return
         with whole_file(path) as begun:
             begun.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        raise InputError(
-            Fault(source=str(path), field="-o", found=found, expected="a file that can be written")
-        ) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli.streams import say, say_warnings, show, write_out
+from placer.cli.streams import say, say_warnings, show, write_out, writing
 
 if TYPE_CHECKING:
     from placer.host import Host
@@ -62,17 +62,11 @@ def _choose(hosts: tuple[Host, ...], name: str | None) -> tuple[Host, ...]:
 
 
 def _save(hosts: tuple[Host, ...], path: Path) -> None:
-    from placer.errors import Fault, InputError, RefusedError
+    from placer.errors import RefusedError
     from placer.read.heap_file import save_heap_file
 
     if len(hosts) != 1:
         raise RefusedError(f"--name is needed with --save: there are {len(hosts)} hosts")
-    try:
+    with writing(path, "--save"):
         save_heap_file(path, hosts[0])
-    except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        expected = "a file that can be written"
-        raise InputError(
-            Fault(source=str(path), field="--save", found=found, expected=expected)
-        ) from error
     say(f"wrote {path}")

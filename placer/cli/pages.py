@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli.streams import say, show, write_out
+from placer.cli.streams import say, show, write_out, writing
 
 if TYPE_CHECKING:
     from placer.frames import DomainFrames
@@ -39,11 +39,11 @@ def pages(
     """Show the extents behind each vnode of a placed domain of RUN, and how contiguous they are."""
     from placer.pages.p2m import write_orders, write_p2m
     from placer.record import format_json
-    from placer.report.backing import backing_document, frames_to_show, show_backing
-    from placer.run import only_placed, read_run
+    from placer.report.backing import backing_document, show_backing
+    from placer.run import only_placed, read_run, realised_frames
 
     finished = read_run(run)
-    frames = frames_to_show(finished, domain or only_placed(finished))
+    frames = realised_frames(finished, domain or only_placed(finished))
     if p2m is not None:
         _write(write_p2m, p2m, frames, "--p2m")
     if orders is not None:
@@ -58,14 +58,6 @@ def _write(
     write: Callable[[Path, DomainFrames], int], path: Path, frames: DomainFrames, option: str
 ) -> None:
     """Write a file and say so; InputError where it cannot be written."""
-    from placer.errors import Fault, InputError
-
-    try:
+    with writing(path, option):
         entries = write(path, frames)
-    except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        expected = "a file that can be written"
-        raise InputError(
-            Fault(source=str(path), field=option, found=found, expected=expected)
-        ) from error
     say(f"wrote {path}: {entries} guest frames")

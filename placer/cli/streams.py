@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO
 
 from placer.errors import Fault, InputError
@@ -40,6 +42,23 @@ def show(draw: Callable[[TextIO], None]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_out(sys.stdout)
+
+
+@contextmanager
+def writing(path: Path | str, option: str) -> Iterator[None]:
+    """Turn an OSError of the block, which writes ``path``, into an InputError that names both."""
+    try:
+        yield
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise InputError(
+            Fault(
+                source=str(path),
+                field=option,
+                found=found,
+                expected="a file that can be written",
+            )
+        ) from error
 
 
 def discard_out(stream: TextIO) -> None:

@@ -11,7 +11,7 @@ from placer.arrays import Ints
 from placer.domain import Domain
 from placer.host import Host, RunningDomain
 from placer.pages.heap import Heap
-from placer.placement import PlacedDomain
+from placer.placement import PlacedDomain, held_pages
 from placer.problem import Problem
 from placer.units import ORDER_1GIB, PAGES_2MIB
 
@@ -33,8 +33,7 @@ def host_without(host: Host, problem: Problem, placed: Iterable[PlacedDomain]) -
     taken = np.zeros(host.num_pnodes, dtype=np.int64)
     running = list(host.running)
     for domain, answer in zip(domains, listed, strict=True):
-        taken += answer.pages_on
-        taken[int(answer.home[0])] += domain.overhead_pages
+        taken += held_pages(domain, answer)
         running.append(as_running(domain, answer, host))
     by_size = any(domain.page_order.any() for domain in problem.domains)
     spans = _left_by_order(host, domains, listed) if by_size else _left_below(host, taken)

@@ -10,7 +10,7 @@ import numpy as np
 from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
 from placer.host import Host
-from placer.placement import PlacedDomain, Placement, by_host
+from placer.placement import PlacedDomain, Placement, by_host, held_pages
 from placer.problem import Problem
 
 
@@ -51,9 +51,7 @@ def _host_beside(problem: Problem, host: Host, here: list[PlacedDomain]) -> Host
     """Return the host with its running domains on it; one that is over-committed has none free."""
     taken = np.zeros(host.num_pnodes, dtype=np.int64)
     for placed in here:
-        taken += placed.pages_on
-        domain = problem.domains[problem.domain_index[placed.domain]]
-        taken[placed.home[0]] += domain.overhead_pages
+        taken += held_pages(problem.domains[problem.domain_index[placed.domain]], placed)
     short = np.maximum(taken - host.free_pages, 0)
     lent = replace(host, total_pages=host.total_pages + short, free_pages=host.free_pages + short)
     return replace(host_without(lent, problem, here), total_pages=host.total_pages)

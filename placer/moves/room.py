@@ -9,7 +9,7 @@ import numpy as np
 
 from placer.domain import Domain
 from placer.host import Host
-from placer.placement import PlacedDomain
+from placer.placement import PlacedDomain, held_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,7 @@ class Seat:
         cls, domain: Domain, placed: PlacedDomain, host: Host, *, with_memory: bool = True
     ) -> Seat:
         """Return what ``domain`` takes of ``host`` as ``placed`` says, vcpus alone if so asked."""
-        pages = placed.pages_on.copy()
-        pages[placed.home[0]] += domain.overhead_pages
+        pages = held_pages(domain, placed)
         if not with_memory:
             pages[:] = 0
         vcpus = np.bincount(placed.vcpu_to_pnode, minlength=host.num_pnodes)

@@ -9,7 +9,6 @@ import numpy as np
 from placer.arrays import Ints
 from placer.frames import (
     GUEST_FRAME,
-    GUEST_STEP,
     NUM_COLUMNS,
     NUM_EXTENTS,
     ORDER,
@@ -17,6 +16,7 @@ from placer.frames import (
     VNODE,
 )
 from placer.pages.heap import Heap
+from placer.pages.p2m import side_by_side
 from placer.units import ORDER_2MIB, ORDER_4KIB
 
 
@@ -92,13 +92,8 @@ def missing_frames(runs: Ints, vnode: int, ranges: Ints) -> Ints:
 
     ``ranges`` are (start, end) in guest frames, ascending.
     """
-    mine = runs[(runs[:, VNODE] == vnode) & (runs[:, GUEST_FRAME] >= 0)]
-    apart = mine[:, GUEST_STEP] > 1
-    times = np.where(apart, mine[:, NUM_EXTENTS], 1)
-    row = np.repeat(np.arange(len(mine)), times)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
-    starts = mine[row, GUEST_FRAME] + (place * mine[row, GUEST_STEP] << mine[row, ORDER])
-    sizes = np.where(apart[row], 1, mine[row, NUM_EXTENTS]) << mine[row, ORDER]
+    mine = side_by_side(runs[(runs[:, VNODE] == vnode) & (runs[:, GUEST_FRAME] >= 0)])
+    starts, sizes = mine[:, GUEST_FRAME], mine[:, NUM_EXTENTS] << mine[:, ORDER]
     lows = np.sort(np.concatenate([ranges[:, 0], starts + sizes]))
     highs = np.sort(np.concatenate([ranges[:, 1], starts]))
     found = lows < highs

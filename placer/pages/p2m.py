@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from placer.arrays import Ints
+from placer.arrays import Ints, one_by_one
 from placer.frames import (
     GUEST_FRAME,
     GUEST_STEP,
@@ -46,8 +46,7 @@ class PhysicalMap:
 
     def __init__(self, frames: DomainFrames) -> None:
         runs = frames.runs[frames.runs[:, GUEST_FRAME] != OUTSIDE]
-        apart = runs[:, GUEST_STEP] > 1
-        runs = np.concatenate([runs[~apart], _one_by_one(runs[apart])])
+        runs = side_by_side(runs)
         self._runs = runs[np.argsort(runs[:, GUEST_FRAME], kind="stable")]
         self._starts = self._runs[:, GUEST_FRAME]
         self._ends = self._starts + (self._runs[:, NUM_EXTENTS] << self._runs[:, ORDER])
@@ -62,8 +61,7 @@ class PhysicalMap:
     def extents(self) -> Ints:
         """Return (guest_frame, machine_frame, order) of every extent, by guest frame."""
         counts, orders = self._runs[:, NUM_EXTENTS], self._runs[:, ORDER]
-        row = np.repeat(np.arange(len(counts)), counts)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row, place = one_by_one(counts)
         guest = self._starts[row] + (place << orders[row])
         from_top = counts[row] - 1 - place
         machine = self._runs[row, MACHINE_FRAME] + (from_top << orders[row])
@@ -174,11 +172,19 @@ class PhysicalMap:
         return np.asarray(frame + (from_top << orders) + (inside << ORDER_2MIB), dtype=np.int64)
 
 
-def _one_by_one(runs: Ints) -> Ints:
-    """Return runs whose extents lie apart in the guest as runs of one extent each."""
+def side_by_side(runs: Ints) -> Ints:
+    """Return runs (see DomainFrames) whose extents all lie side by side in the guest.
+
+    Those whose extents lie apart there become a run an extent, after the others.
+    """
+    apart = runs[:, GUEST_STEP] > 1
+    return np.concatenate([runs[~apart], _single_extents(runs[apart])])
+
+
+def _single_extents(runs: Ints) -> Ints:
+    """Return runs as runs of one extent each."""
     counts, orders = runs[:, NUM_EXTENTS], runs[:, ORDER]
-    row = np.repeat(np.arange(len(runs)), counts)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    row, place = one_by_one(counts)
     found = runs[row]
     found[:, GUEST_FRAME] += place * runs[row, GUEST_STEP] << orders[row]
     found[:, MACHINE_FRAME] += counts[row] - 1 - place << orders[row]

@@ -7,28 +7,23 @@ import zipfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
 from placer.host import FreeFrom, Host
+from placer.read.host_layout import without_frame_0
 from placer.read.synthesised import lay_out_counts
-from placer.read.xen_keys import free_spans_of, parse_xen_keys
+from placer.read.xen_keys import free_spans_of, has_xen_keys, parse_xen_keys
 from placer.text_file import decode_text, read_bytes
 from placer.units import MAX_ORDER
 from placer.whole_file import whole_file
 
 VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 32
-_FREE_FROM: Final[tuple[FreeFrom, ...]] = (
-    "spans",
-    "counts",
-    "fragmentation",
-    "buddyinfo",
-    "xen keys",
-)
+_FREE_FROM: Final[tuple[FreeFrom, ...]] = get_args(FreeFrom)
 _BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +((?:\d+ *)+)")
 _PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +((?:>?\d+ *)+)")
 _EXPECTED: Final = (
@@ -64,9 +59,8 @@ class HeapFile:
             return self.free_spans
         found = []
         for pnode, counts in enumerate([] if self.counts is None else self.counts.tolist()):
-            mine = spans[spans[:, 0] == pnode, 1:].copy()
-            has_first = mine[:, 0] == 0  # frame 0 is never handed out
-            mine[has_first] += (1, -1)
+            usable = without_frame_0(spans[spans[:, 0] == pnode, 1:].tolist())
+            mine = np.array(usable, dtype=np.int64).reshape(-1, 2)
             try:
                 rows = lay_out_counts(mine, counts)
             except ValueError as error:
@@ -85,7 +79,7 @@ def read_heap_file(path: Path) -> HeapFile:
         return _read_counts(path, text, _PAGETYPE)
     if _BUDDYINFO.search(text):
         return _read_counts(path, text, _BUDDYINFO)
-    if "NODE0 start->" not in text:
+    if not has_xen_keys(text):
         raise _fault(path, "heap", "none of these", _EXPECTED)
     keys = parse_xen_keys(text, str(path))
     free = free_spans_of(keys)

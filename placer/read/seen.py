@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
-from placer.read.xen_keys import SeenDomain, SeenVnode, parse_xen_keys
+from placer.read.xen_keys import SeenDomain, SeenVnode, has_xen_keys, parse_xen_keys
 from placer.record import parse_json
 from placer.text_file import read_text
 
@@ -34,10 +34,8 @@ def read_seen(path: Path) -> tuple[SeenGuest, ...]:
     text = read_text(path)
     if text.lstrip().startswith("{"):
         return _read_json(parse_json(text, str(path)), str(path))
-    if "NODE0 start->" not in text:
-        raise InputError(
-            Fault(source=str(path), field="--seen", found="neither", expected=_EXPECTED)
-        )
+    if not has_xen_keys(text):
+        raise _fault(str(path), "--seen", "neither", _EXPECTED)
     keys = parse_xen_keys(text, str(path))
     guests = (SeenGuest(domid=domid, domain=domain) for domid, domain in keys.domains.items())
     return tuple(sorted((one for one in guests if one.domid), key=lambda one: one.domid))
@@ -90,15 +88,13 @@ def _domain(placement: dict[str, Any], source: str, where: str) -> SeenDomain:
 def _get(table: Any, key: str, kind: type, source: str, where: str) -> Any:
     """Return ``table[key]``, which is of ``kind``; InputError otherwise."""
     if not isinstance(table, dict):
-        raise InputError(
-            Fault(source=source, field=where or "JSON", found="no object", expected=_EXPECTED)
-        )
+        raise _fault(source, where or "JSON", "no object", _EXPECTED)
     value = table.get(key)
     if type(value) is not kind:
         field = f"{where}.{key}".lstrip(".")
         found = "nothing" if key not in table else repr(value)[:40]
         expected = {list: "a list", int: "a whole number", str: "a string", dict: "an object"}
-        raise InputError(Fault(source=source, field=field, found=found, expected=expected[kind]))
+        raise _fault(source, field, found, expected[kind])
     return value
 
 
@@ -106,11 +102,7 @@ def _by_number(table: dict[str, Any], key: str, source: str, where: str) -> dict
     found = {}
     for name, pages in _get(table, key, dict, source, where).items():
         if not name.isdecimal() or type(pages) is not int:
-            field = f"{where}.{key}.{name}"
-            expected = "pages by pnode"
-            raise InputError(
-                Fault(source=source, field=field, found=repr(pages)[:40], expected=expected)
-            )
+            raise _fault(source, f"{where}.{key}.{name}", repr(pages)[:40], "pages by pnode")
         found[int(name)] = pages
     return found
 
@@ -118,9 +110,7 @@ def _by_number(table: dict[str, Any], key: str, source: str, where: str) -> dict
 def _numbers(items: list[Any], source: str, where: str) -> list[int]:
     for item in items:
         if type(item) is not int:
-            raise InputError(
-                Fault(source=source, field=where, found=repr(item)[:40], expected="whole numbers")
-            )
+            raise _fault(source, where, repr(item)[:40], "whole numbers")
     return items
 
 
@@ -129,7 +119,9 @@ def _range(item: Any, source: str, where: str) -> tuple[int, int]:
     try:
         start, end = (part if type(part) is int else int(part, 16) for part in item)
     except (TypeError, ValueError):
-        raise InputError(
-            Fault(source=source, field=where, found=repr(item)[:40], expected="[start, end]")
-        ) from None
+        raise _fault(source, where, repr(item)[:40], "[start, end]") from None
     return start, end
+
+
+def _fault(source: str, field: str, found: str, expected: str) -> InputError:
+    return InputError(Fault(source=source, field=field, found=found, expected=expected))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from placer.arrays import Ints
+from placer.arrays import Ints, one_by_one
 from placer.spans import merge, split_into_buddies
 from placer.units import ORDER_1GIB, ORDER_2MIB, PAGES_2MIB
 
@@ -86,6 +86,5 @@ def _aligned(spans: Ints, order: int) -> Ints:
     start, size, number = split_into_buddies(spans[:, 0], spans[:, 0] + spans[:, 1])
     kept = size >= order
     start, each = start[kept], number[kept] << (size[kept] - order)
-    row = np.repeat(np.arange(len(start)), each)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
+    row, place = one_by_one(each)
     return np.sort(start[row] + (place << order))

@@ -15,6 +15,7 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
+from placer.read.host_layout import as_rows, lay_out_free
 from placer.units import PAGE_KIB
 
 MOST_ZONE: Final = 40
@@ -76,6 +77,11 @@ class XenKeys:
     domains: dict[int, SeenDomain] = field(default_factory=dict)
     free_in: dict[tuple[int, int], int] = field(default_factory=dict)
     free_kib: dict[int, int] = field(default_factory=dict)
+
+
+def has_xen_keys(text: str) -> bool:
+    """Whether ``text`` holds the dump of key ``u``, as far as a glance tells."""
+    return "NODE0 start->" in text
 
 
 def parse_xen_keys(text: str, source: str) -> XenKeys:
@@ -191,15 +197,12 @@ def free_spans_of(found: XenKeys) -> Ints:
     rows = []
     free_in = found.free_in or _divide_zones(found)
     for node, (start, size, free) in sorted(found.nodes.items()):
-        zones = [(zone, pages) for (owner, zone), pages in free_in.items() if owner == node]
-        if not free_in:
-            first = max(start, 1)
-            rows.append((node, first, min(free, start + size - first)))
-        for zone, pages in sorted(zones):
-            if pages:
-                rows.append((node, _in_zone(found, node, zone).start, pages))
-    found_rows = np.array([row for row in rows if row[2]], dtype=np.int64).reshape(-1, 3)
-    return _joined(found_rows)
+        if free_in:
+            zones = [(zone, pages) for (owner, zone), pages in free_in.items() if owner == node]
+            rows.append([(_in_zone(found, node, zone).start, pages) for zone, pages in zones])
+        else:
+            rows.append(lay_out_free([(start, size)], free))
+    return np.array(as_rows(rows), dtype=np.int64).reshape(-1, 3)
 
 
 def _divide_zones(found: XenKeys) -> dict[tuple[int, int], int]:
@@ -228,15 +231,3 @@ def _divide_zones(found: XenKeys) -> dict[tuple[int, int], int]:
             given[node, zone] = given.get((node, zone), 0) + more
             left[node] -= more
     return given
-
-
-def _joined(rows: Ints) -> Ints:
-    """Join spans of one pnode that touch."""
-    if not len(rows):
-        return rows
-    ends = rows[:, 1] + rows[:, 2]
-    opens = np.ones(len(rows), dtype=bool)
-    opens[1:] = (rows[1:, 0] != rows[:-1, 0]) | (rows[1:, 1] != ends[:-1])
-    first = np.flatnonzero(opens)
-    last = np.append(first[1:], len(rows)) - 1
-    return np.stack([rows[first, 0], rows[first, 1], ends[last] - rows[first, 1]], axis=1)

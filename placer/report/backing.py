@@ -8,26 +8,14 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from placer.errors import RefusedError
+from placer.arrays import Ints
 from placer.frames import MACHINE_FRAME, ORDER, PNODE, VNODE, DomainFrames
 from placer.report.console import new_table, print_to
 from placer.report.printable import printable
-from placer.run import Run
 from placer.spans import merge
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, ORDER_NAMES, format_pages
 
 _ORDERS = (ORDER_1GIB, ORDER_2MIB, ORDER_4KIB)
-
-
-def frames_to_show(run: Run, domain: str) -> DomainFrames:
-    """Return the frames of ``domain``; RefusedError where it is not placed or not realised."""
-    names = [placed.domain for placed in run.placed]
-    if domain not in names:
-        listed = ", ".join(map(repr, names)) or "none"
-        raise RefusedError(f"domain {domain!r} is not placed in this run; placed are: {listed}")
-    if not run.frames:
-        raise RefusedError(f"the run has no frames: its placement of {domain!r} was not realised")
-    return run.frames_of(domain)
 
 
 def backing_document(frames: DomainFrames) -> dict[str, Any]:
@@ -41,7 +29,7 @@ def backing_document(frames: DomainFrames) -> dict[str, Any]:
         here = (frames.runs[:, VNODE] == vnode) & (frames.runs[:, PNODE] == pnode)
         runs, pages = frames.runs[here], frames.run_pages[here]
         blocks = merge(np.stack([runs[:, MACHINE_FRAME], pages], axis=1))[:, 1]
-        by_order = {order: int(pages[runs[:, ORDER] == order].sum()) for order in _ORDERS}
+        by_order = _pages_by_order(runs, pages)
         rows.append(
             {
                 "vnode": vnode,
@@ -52,16 +40,21 @@ def backing_document(frames: DomainFrames) -> dict[str, Any]:
                 "largest_block_pages": int(blocks.max()),
             }
         )
-    by_order = {o: int(frames.run_pages[frames.runs[:, ORDER] == o].sum()) for o in _ORDERS}
+    in_all = _pages_by_order(frames.runs, frames.run_pages)
     return {
         "domain": frames.domain,
         "host": frames.host,
         "pages": total,
-        "pages_by_size": {ORDER_NAMES[order]: by_order[order] for order in _ORDERS},
-        "share_in_1gib": by_order[ORDER_1GIB] / total,
-        "share_in_2mib_or_larger": (by_order[ORDER_1GIB] + by_order[ORDER_2MIB]) / total,
+        "pages_by_size": {ORDER_NAMES[order]: in_all[order] for order in _ORDERS},
+        "share_in_1gib": in_all[ORDER_1GIB] / total,
+        "share_in_2mib_or_larger": (in_all[ORDER_1GIB] + in_all[ORDER_2MIB]) / total,
         "vnodes": rows,
     }
+
+
+def _pages_by_order(runs: Ints, pages: Ints) -> dict[int, int]:
+    """Sum the ``pages`` of each run by the order of its extents."""
+    return {order: int(pages[runs[:, ORDER] == order].sum()) for order in _ORDERS}
 
 
 def show_backing(frames: DomainFrames, out: TextIO) -> None:

@@ -21,7 +21,7 @@ from placer.read.seen import SeenGuest
 from placer.read.xen_keys import SeenDomain
 from placer.report.console import new_table, print_to
 from placer.report.printable import printable
-from placer.run import Run
+from placer.run import Run, realised_frames
 from placer.topology import VGA_HOLE, Topology, topology_of
 from placer.units import PAGES_PER_MIB
 
@@ -96,10 +96,8 @@ def match_guests(
 
 def compare(run: Run, placed: PlacedDomain, guest: SeenGuest) -> Comparison:
     """Hold one domain's plan against a guest, figure by figure."""
-    if not run.frames:
-        raise RefusedError(f"the run has no frames of {placed.domain!r}")
     domain = run.domain(placed.domain)
-    frames = run.frames_of(placed.domain)
+    frames = realised_frames(run, placed.domain)
     num_pnodes = run.host(placed.host).num_pnodes
     beyond = [node for node in guest.domain.pages_on if node >= num_pnodes]
     if beyond:
