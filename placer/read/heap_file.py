@@ -14,18 +14,22 @@ import numpy as np
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
 from placer.host import FreeFrom, Host
-from placer.read.host_layout import without_frame_0
+from placer.read.host_layout import parse_figure, without_frame_0
 from placer.read.synthesised import lay_out_counts
+from placer.read.toml_fields import MOST_PAGES
 from placer.read.xen_keys import free_spans_of, has_xen_keys, parse_xen_keys
 from placer.text_file import decode_text, read_bytes
 from placer.units import MAX_ORDER
 from placer.whole_file import whole_file
 
 VERSION: Final = 1
+MOST_NODES: Final = 1 << 10
+"""What Linux can be built for (MAX_NUMNODES)."""
+
 _MOST_BYTES: Final = 1 << 32
 _FREE_FROM: Final[tuple[FreeFrom, ...]] = get_args(FreeFrom)
-_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +((?:\d+ *)+)")
-_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +((?:>?\d+ *)+)")
+_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +(\d+(?: +\d+)*)")
+_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +(>?\d+(?: +>?\d+)*)")
 _EXPECTED: Final = (
     "a file saved by placer heap --save, Xen's debug keys u and H, /proc/buddyinfo or "
     "/proc/pagetypeinfo"
@@ -156,19 +160,22 @@ def _read_counts(path: Path, text: str, pattern: re.Pattern[str]) -> HeapFile:
                 raise _fault(path, "buddyinfo", found, expected, number)
             continue
         # A count that is too long for the kernel to make is written as ">100000".
-        counts = [int(count.lstrip(">")) for count in match[match.lastindex or 0].split()]
+        words = [count.lstrip(">") for count in match[match.lastindex or 0].split()]
+        try:
+            node = parse_figure(match[1], MOST_NODES - 1)
+            counts = [parse_figure(word, MOST_PAGES) for word in words]
+        except ValueError as error:
+            raise _fault(path, "buddyinfo", str(error), "figures of Linux", number) from None
         if len(counts) > MAX_ORDER + 1:
             found = f"{len(counts)} orders"
             raise _fault(path, "buddyinfo", found, f"{MAX_ORDER + 1} at most", number)
-        own = rows.setdefault(int(match[1]), [0] * len(counts))
+        own = rows.setdefault(node, [0] * len(counts))
         if len(own) != len(counts):
             raise _fault(path, "buddyinfo", f"{len(counts)} orders", f"{len(own)}", number)
         for order, count in enumerate(counts):
             own[order] += count
     num_orders = max(map(len, rows.values()))
     table = np.zeros((max(rows) + 1, num_orders), dtype=np.int64)
-    if len(table) > 1 << 10:
-        raise _fault(path, "buddyinfo", f"node {max(rows)}", "1023 at most")
     for node, own in rows.items():
         table[node, : len(own)] = own
     return HeapFile(

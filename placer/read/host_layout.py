@@ -21,6 +21,7 @@ MOST_SMT_PENALTY: Final = 10_000
 MOST_DOMID: Final = 0x7FEF
 """The highest number of an ordinary domain is below DOMID_FIRST_RESERVED, 0x7FF0."""
 
+_MOST_DIGITS: Final = 40
 _RANGE: Final = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", re.ASCII)
 _PENALTY: Final = re.compile(r"penalty=([0-9]{1,9})", re.ASCII)
 
@@ -51,6 +52,13 @@ def parse_pcpus(text: str) -> list[int]:
     if len(set(found)) < len(found):
         raise ValueError("a pcpu is named twice")
     return found
+
+
+def parse_figure(text: str, most: int) -> int:
+    """Return the number that decimal digits write; ValueError where it is above ``most``."""
+    if len(text) > _MOST_DIGITS or int(text) > most:
+        raise ValueError(f"{text[:_MOST_DIGITS]}, above {most}")
+    return int(text)
 
 
 def parse_smt(text: str) -> tuple[str, int] | None:

@@ -97,8 +97,11 @@ def read_pnode_memory(table: Fields, index: int, heap: HeapFile | None) -> Pnode
     pnode.reserve = table.pages("reserve") or 0
     for name, value in (("free", pnode.free), ("reserve", pnode.reserve)):
         if value is not None and total is not None and value > total:
-            key = table.given(name, f"{name}_pages")[0]
-            table.fault(key, f"{value} pages", f"at most the total, {total} pages")
+            if own := table.given(name, f"{name}_pages"):
+                table.fault(own[0], f"{value} pages", f"at most the total, {total} pages")
+            else:
+                free = f"{value} pages or more, which are free in the heap"
+                table.fault(table.given("total", "total_pages")[0], f"{total} pages", free)
     return pnode
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,11 +14,22 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
-from placer.read.host_layout import as_rows, lay_out_free
-from placer.units import PAGE_KIB
+from placer.read.host_layout import (
+    MOST_DOMID,
+    MOST_PNODES,
+    as_rows,
+    lay_out_free,
+    parse_figure,
+    parse_pcpus,
+)
+from placer.read.toml_fields import MOST_PAGES
+from placer.units import PAGE_KIB, PAGES_PER_MIB
 
 MOST_ZONE: Final = 40
 """The highest zone: frame numbers of 40 bits."""
+
+MOST_VNODES: Final = 1 << 10
+"""What the patches of 2013 take (MAX_VNUMA_NODES); released Xen takes 32."""
 
 _PREFIX: Final = re.compile(r"^\(XEN\) (?:\[[^\]]*\] ?)?")
 _NODE: Final = re.compile(r"(?:idx\d+ -> )?NODE(\d+) start->(\d+) size->(\d+) free->(\d+)")
@@ -88,71 +98,97 @@ def parse_xen_keys(text: str, source: str) -> XenKeys:
     """Return what the dumps in ``text`` say; lines of other kinds are passed over.
 
     Of two dumps of one key the later counts. Raises InputError where there is no dump of
-    key ``u``, which alone says where each pnode's frames are.
+    key ``u``, which alone says where each pnode's frames are, and for figures that no Xen has.
     """
-    found = XenKeys(source=source)
-    domain: SeenDomain | None = None
-    vnode: SeenVnode | None = None
-    old_vcpus: list[int] | None = None
-    for raw in text.splitlines():
+    dump = _Dump(source)
+    for number, raw in enumerate(text.splitlines(), start=1):
         line = _PREFIX.sub("", raw).strip()
+        try:
+            dump.read(line)
+        except ValueError as error:
+            fault = Fault(
+                source=source,
+                field=repr(line[:60]),
+                found=str(error),
+                expected="figures that Xen can print",
+                line=number,
+            )
+            raise InputError(fault) from None
+    _check(dump.found)
+    return dump.found
+
+
+class _Dump:
+    """What was found so far, and which domain and vnode the next lines are about."""
+
+    def __init__(self, source: str) -> None:
+        self.found = XenKeys(source=source)
+        self._domain: SeenDomain | None = None
+        self._vnode: SeenVnode | None = None
+        self._old_vcpus: list[int] | None = None
+
+    def read(self, line: str) -> None:
+        """Take in one line; ValueError where a figure of it cannot be."""
+        found, domain = self.found, self._domain
         if "pressed -> dumping numa info" in line:
             found.nodes, found.pcpu_pnode, found.domains = {}, {}, {}
-            domain = vnode = old_vcpus = None
+            self._domain = self._vnode = self._old_vcpus = None
         elif match := _NODE.fullmatch(line):
-            node, start, size, free = map(int, match.groups())
-            found.nodes[node] = (start, size, free)
+            start, size, free = (parse_figure(text, MOST_PAGES) for text in match.groups()[1:])
+            found.nodes[parse_figure(match[1], MOST_PNODES - 1)] = (start, size, free)
         elif match := _CPUS.fullmatch(line):
-            for pcpu in range(int(match[1]), int(match[2] or match[1]) + 1):
-                found.pcpu_pnode[pcpu] = int(match[3])
+            pnode = parse_figure(match[3], MOST_PNODES - 1)
+            for pcpu in parse_pcpus(f"{match[1]}-{match[2] or match[1]}"):
+                found.pcpu_pnode[pcpu] = pnode
         elif match := _DOMAIN.fullmatch(line):
-            domain = found.domains[int(match[1])] = SeenDomain(total_pages=int(match[2]))
-            vnode = old_vcpus = None
+            self._domain = SeenDomain(total_pages=parse_figure(match[2], MOST_PAGES))
+            found.domains[parse_figure(match[1], MOST_DOMID)] = self._domain
+            self._vnode = self._old_vcpus = None
         elif match := _HEAP.fullmatch(line):
-            node, zone, pages = map(int, match.groups())
-            found.free_in[node, zone] = pages
+            key = parse_figure(match[1], MOST_PNODES - 1), parse_figure(match[2], MOST_ZONE)
+            found.free_in[key] = parse_figure(match[3], MOST_PAGES)
         elif match := _ZONE.fullmatch(line):
-            found.free_kib[int(match[1])] = int(match[2])
-        elif domain is None:
-            continue
-        elif match := _NODE_PAGES.fullmatch(line):
-            domain.pages_on[int(match[1])] = int(match[2])
+            found.free_kib[parse_figure(match[1], MOST_ZONE)] = parse_figure(
+                match[2], MOST_PAGES * PAGE_KIB
+            )
+        elif domain is not None:
+            self._read_of(domain, line)
+
+    def _read_of(self, domain: SeenDomain, line: str) -> None:
+        """Take in one line about a domain."""
+        if match := _NODE_PAGES.fullmatch(line):
+            pnode = parse_figure(match[1], MOST_PNODES - 1)
+            domain.pages_on[pnode] = parse_figure(match[2], MOST_PAGES)
         elif _VNODES.fullmatch(line) or _OLD_VNODES.fullmatch(line):
             domain.vnodes = {}
         elif match := _VNODE.fullmatch(line):
-            pnode = int(match[2]) if match[2].isdigit() else None
-            vnode = domain.vnodes[int(match[1])] = SeenVnode(
-                pnode=pnode, vcpus=_expand(match[3].split())
-            )
-        elif vnode is not None and (match := _RANGE.fullmatch(line)):
-            vnode.ranges.append((int(match[1], 16), int(match[2], 16)))
+            self._vnode = SeenVnode(pnode=_pnode(match[2]))
+            domain.vnodes[parse_figure(match[1], MOST_VNODES - 1)] = self._vnode
+            if vcpus := match[3].split():
+                self._vnode.vcpus = parse_pcpus(",".join(vcpus))
+        elif self._vnode is not None and (match := _RANGE.fullmatch(line)):
+            self._vnode.ranges.append((int(match[1], 16), int(match[2], 16)))
         elif match := _OLD_VNODE.fullmatch(line):
-            pnode = int(match[2]) if match[2].isdigit() else None
-            domain.vnodes[int(match[1])] = SeenVnode(pnode=pnode, mib=int(match[3]))
+            mib = parse_figure(match[3], MOST_PAGES // PAGES_PER_MIB)
+            vnode = SeenVnode(pnode=_pnode(match[2]), mib=mib)
+            domain.vnodes[parse_figure(match[1], MOST_VNODES - 1)] = vnode
         elif match := _OLD_VCPUS.fullmatch(line):
-            old_vcpus = []
-            _add_old_vcpus(domain, old_vcpus, match[1])
-        elif old_vcpus is not None and _OLD_MORE_VCPUS.fullmatch(line):
-            _add_old_vcpus(domain, old_vcpus, line)
-    _check(found)
-    return found
+            self._old_vcpus = []
+            self._add_old_vcpus(domain, self._old_vcpus, match[1])
+        elif self._old_vcpus is not None and _OLD_MORE_VCPUS.fullmatch(line):
+            self._add_old_vcpus(domain, self._old_vcpus, line)
+
+    def _add_old_vcpus(self, domain: SeenDomain, vcpus: list[int], text: str) -> None:
+        """Add the vnodes of the next vcpus, which the patches of 2013 list in order."""
+        for vnode in (parse_figure(part, MOST_VNODES - 1) for part in text.split()):
+            if vnode in domain.vnodes:
+                domain.vnodes[vnode].vcpus.append(len(vcpus))
+            vcpus.append(vnode)
 
 
-def _add_old_vcpus(domain: SeenDomain, vcpus: list[int], text: str) -> None:
-    """Add the vnodes of the next vcpus, which the patches of 2013 list in order."""
-    for vnode in map(int, text.split()):
-        if vnode in domain.vnodes:
-            domain.vnodes[vnode].vcpus.append(len(vcpus))
-        vcpus.append(vnode)
-
-
-def _expand(runs: Iterable[str]) -> list[int]:
-    """Return the vcpus of runs such as ``0-1`` and ``3``."""
-    found: list[int] = []
-    for run in runs:
-        first, _, last = run.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
+def _pnode(text: str) -> int | None:
+    """Return the pnode of a vnode, None where Xen has none."""
+    return parse_figure(text, MOST_PNODES - 1) if text.isdecimal() else None
 
 
 def _check(found: XenKeys) -> None:
@@ -166,11 +202,15 @@ def _check(found: XenKeys) -> None:
         fault("debug key u", "no line NODEn start->.. size->.. free->..", "the dump of the key")
     elif sorted(found.nodes) != list(range(len(found.nodes))):
         fault("debug key u", f"nodes {sorted(found.nodes)}", "0, 1 and so on")
-    for node, (_, size, free) in found.nodes.items():
+    for node, (start, size, free) in found.nodes.items():
+        if start + size > MOST_PAGES:
+            fault(f"NODE{node}", f"frames up to {start + size}", f"{MOST_PAGES} at most")
         if free > size:
             fault(f"NODE{node}", f"{free} free pages", f"its size, {size}, at most")
     for node in sorted({node for node, _ in found.free_in} - set(found.nodes)):
         fault("debug key H", f"node {node}", "a node of key u")
+    if found.free_kib.get(0):
+        fault("heap[0]", f"{found.free_kib[0]}kB", "0kB: zone 0 has no frames")
     for (node, zone), pages in sorted(found.free_in.items()):
         if node in found.nodes and pages > len(_in_zone(found, node, zone)):
             most = len(_in_zone(found, node, zone))

@@ -24,6 +24,7 @@ from tests.pages.machines import host_of
 DATA = Path(__file__).parent / "data"
 PAGES = Path(__file__).parents[1] / "pages" / "data"
 GIB = 1 << 18
+KEY_U = b"NODE0 start->0 size->5 free->1\n"
 
 
 @settings(max_examples=300, deadline=None)
@@ -207,7 +208,17 @@ def empty_archive() -> bytes:
         (b"Node 0, zone DMA 1 2 3\nNode 0, zone DMA32 1 2\n", ":2: buddyinfo: found 2 orders"),
         (b"Node 0, zone DMA 1 2 3\nnonsense\n", ":2: buddyinfo: found 'nonsense'"),
         (b"Node 0, zone DMA " + b"1 " * 25 + b"\n", "25 orders"),
-        (b"Node 5000, zone DMA 1 2 3\n", "node 5000"),
+        (b"Node 5000, zone DMA 1 2 3\n", ":1: buddyinfo: found 5000, above 1023"),
+        (b"Node 0, zone DMA 1\nNode 0, zone DMA " + b"1" * 60 + b" x\n", ":2: buddyinfo: found"),
+        (b"Node 0, zone DMA 1 2 " + b"9" * 5000 + b"\n", ":1: buddyinfo: found 99999"),
+        (KEY_U + b"NODE1 start->5 size->" + b"9" * 30 + b" free->1\n", ":2: 'NODE1 start->5"),
+        (b"NODE0 start->1099511627776 size->5 free->1\n", "found frames up to 1099511627781"),
+        (KEY_U + b"CPU0...99999999 -> NODE0\n", ":2: 'CPU0...99999999 -> NODE0': found pcpu"),
+        (KEY_U + b"CPU3...1 -> NODE0\n", "the range '3-1' runs backwards"),
+        (KEY_U + b"heap[node=0][zone=41] -> 5 pages\n", "found 41, above 40"),
+        (KEY_U + b"heap[0]: 16kB free\n", "heap[0]: found 16kB, expected 0kB"),
+        (KEY_U + b"d1 (total: 5):\n0: pnode   0, vcpus 0 - 3\n", ":3: '0: pnode   0"),
+        (KEY_U + b"d1 (total: 5):\n0: pnode 999, vcpus 0\n", "found 999, above 255"),
         (b"\xff\xfe", "byte 0xff"),
     ],
 )
@@ -239,6 +250,11 @@ def inventory(folder: Path, host: str, pnodes: list[str]) -> Path:
         ('heap = "keys"', "spans = [[1, 2]]", "spans beside a heap that has them"),
         ('heap = "keys"\nfragmentation = 0.5', "", "heap as well"),
         ('heap = "two"', "", "2 pnodes in"),
+        (
+            'heap = "keys"',
+            "total_pages = 8",
+            "total_pages: found 8 pages, expected 9 pages or more",
+        ),
         ("fragmentation = 1.5", "total_pages = 512", "a share of the free memory, from 0 to 1"),
         ('fragmentation = "x"', "total_pages = 512", "a share of the free memory"),
         ("fragmentation_seed = 5", "total_pages = 512", "a share to go with it"),
