@@ -18,6 +18,7 @@ from placer.read.host_layout import parse_figure, without_frame_0
 from placer.read.synthesised import lay_out_counts
 from placer.read.toml_fields import MOST_PAGES
 from placer.read.xen_keys import free_spans_of, has_xen_keys, parse_xen_keys
+from placer.spans import merge
 from placer.text_file import decode_text, read_bytes
 from placer.units import MAX_ORDER
 from placer.whole_file import whole_file
@@ -133,8 +134,8 @@ def _read_saved(path: Path, data: bytes) -> HeapFile:
     if version != VERSION:
         raise _fault(path, "version", str(version), str(VERSION))
     kind = int(found["free_from"])
-    free = found["free_spans"].astype(np.int64)
-    spans = found["spans"].astype(np.int64)
+    free = _checked_spans(path, "free_spans", found["free_spans"])
+    spans = _checked_spans(path, "spans", found["spans"])
     pnodes = np.concatenate([free[:, 0], spans[:, 0], [kind]])
     if not 0 < num_pnodes <= 1 << 16 or not 0 <= kind < len(_FREE_FROM):
         raise _fault(path, "num_pnodes", f"{num_pnodes}, of kind {kind}", "figures of a host")
@@ -147,6 +148,19 @@ def _read_saved(path: Path, data: bytes) -> HeapFile:
         spans=spans,
         free_spans=free,
     )
+
+
+def _checked_spans(path: Path, name: str, rows: Ints) -> Ints:
+    """Return rows of (pnode, start, num) whose frames can be, each once."""
+    rows = rows.astype(np.int64)
+    frames = rows[:, 1:]
+    if ((frames < 0) | (frames > MOST_PAGES)).any() or (frames.sum(axis=1) > MOST_PAGES).any():
+        raise _fault(path, name, "frames out of range", f"0 to {MOST_PAGES - 1}")
+    try:
+        merge(frames[frames[:, 1] > 0])
+    except ValueError as error:
+        raise _fault(path, name, str(error), "each frame once") from None
+    return rows
 
 
 def _read_counts(path: Path, text: str, pattern: re.Pattern[str]) -> HeapFile:
