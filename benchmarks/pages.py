@@ -1,6 +1,6 @@
 """Seconds that the page allocator and its maps take, beside a reference timed in the same run.
 
-Prints one CSV row a case: the best of several runs of the case and of its reference, how many
+Prints one CSV row a case: the median of several runs of the case and of its reference, how many
 times as fast as the reference it is (``ratio``), and the peak of numpy's and Python's own
 allocations in one more run. References: for maps one plain sequential fill of the same array; for
 allocations the same requests served by a plain buddy allocator, an extent at a time, or, where that
@@ -12,6 +12,7 @@ but that each case hands out, or maps, what it should.
 
 import argparse
 import csv
+import statistics
 import sys
 import tempfile
 import time
@@ -255,15 +256,15 @@ def _plain(fresh: object) -> PlainBuddy:
     return fresh
 
 
-def best(runs: int, fresh: Callable[[], object], once: Callable[[object], object]) -> float:
-    """Return the least seconds of several calls, each on what is made for it before."""
+def median(runs: int, fresh: Callable[[], object], once: Callable[[object], object]) -> float:
+    """Return the median seconds of several calls, each on what is made for it before."""
     seconds = []
     for _ in range(runs):
         made = fresh()
         start = time.perf_counter()
         once(made)
         seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return statistics.median(seconds)
 
 
 def measure(case: Case, runs: int) -> tuple[float, float, float]:
@@ -274,8 +275,8 @@ def measure(case: Case, runs: int) -> tuple[float, float, float]:
         if done != case.expected:
             raise SystemExit(f"{case.name}: {done}, expected {case.expected}")
 
-    seconds = best(runs, case.fresh, run)
-    reference = best(runs, case.fresh_reference, case.reference)
+    seconds = median(runs, case.fresh, run)
+    reference = median(runs, case.fresh_reference, case.reference)
     fresh = case.fresh()
     tracemalloc.start()
     run(fresh)
