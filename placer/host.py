@@ -62,6 +62,8 @@ class Host:
       pcpus with equal core numbers are siblings (core numbers are unique on the
       host).
     - ``distances[p, q]``: SLIT figure from the pcpus of p to the memory of q.
+    - ``pnode_ids[p]``: the number that the operating system knows pnode p by, ascending; p
+      itself but on machines whose nodes have gaps in their numbers.
     - ``memory_map[e] = (start, end, type)``: the host's e820 in bytes, half open, ascending;
       types as there, 1 for RAM; empty where it is not known.
     - ``overcommit``: shared vcpus per pcpu, exact. ``smt`` and ``smt_penalty`` (whole
@@ -85,13 +87,17 @@ class Host:
     overcommit: Fraction = Fraction(1)
     smt: SmtMode = "threads"
     smt_penalty: int = 0
+    pnode_ids: Ints = field(default_factory=lambda: ABSENT)
     memory_map: Ints = field(default_factory=lambda: ABSENT)
     free_from: FreeFrom = "counts"
     running: tuple[RunningDomain, ...] = ()
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        if self.pnode_ids is ABSENT:
+            object.__setattr__(self, "pnode_ids", np.arange(len(self.total_pages)))
         for name in (
+            "pnode_ids",
             "total_pages",
             "free_pages",
             "reserve_pages",
@@ -144,6 +150,9 @@ def _contradictions(host: Host) -> list[str]:
     if host.distances.shape != (num_pnodes, num_pnodes):
         return [f"distances are {host.distances.shape}, expected {(num_pnodes, num_pnodes)}"]
     found = []
+    ids = host.pnode_ids
+    if len(ids) != num_pnodes or ids[0] < 0 or (np.diff(ids) <= 0).any():
+        found.append("pnode ids ascend from 0 or more, one for each pnode")
     if (np.diagonal(host.distances) != LOCAL_DISTANCE).any():
         found.append("the distance of a pnode to itself is 10")
     if ((host.distances < LOCAL_DISTANCE) | (host.distances > UNREACHABLE)).any():

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli.streams import say_warnings, write_out, writing
-from placer.whole_file import whole_file
+from placer.cli.streams import say_warnings, write_file, write_out
 
 
 class NumberingChoice(StrEnum):
@@ -55,16 +54,3 @@ def export(
         write_out(rendered.text)
     else:
         write_file(Path(output), rendered.text)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write ``text`` as ``path``, whole or not at all; InputError where it cannot be.
-
-    What is no regular file, such as a device, is written to as it stands.
-    """
-    with writing(path, "-o"):
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="\n")
-            return
-        with whole_file(path) as begun:
-            begun.write_text(text, encoding="utf-8", newline="\n")

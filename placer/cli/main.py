@@ -16,6 +16,7 @@ from placer.cli.exit_code import ExitCode
 from placer.cli.explain import explain
 from placer.cli.export import export
 from placer.cli.heap import heap
+from placer.cli.host import host
 from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.streams import prepare_streams, say, say_error
@@ -34,6 +35,7 @@ app.command()(place)
 app.command()(explain)
 app.command()(check)
 app.command()(export)
+app.command()(host)
 app.command()(heap)
 app.command()(pages)
 app.command()(verify)

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from placer.errors import Fault, InputError
 from placer.report.printable import printable
+from placer.whole_file import whole_file
 
 
 def prepare_streams() -> None:
@@ -59,6 +60,19 @@ def writing(path: Path | str, option: str) -> Iterator[None]:
                 expected="a file that can be written",
             )
         ) from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write ``text`` as ``path``, whole or not at all; InputError where it cannot be.
+
+    What is no regular file, such as a device, is written to as it stands.
+    """
+    with writing(path, "-o"):
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        with whole_file(path) as begun:
+            begun.write_text(text, encoding="utf-8", newline="\n")
 
 
 def discard_out(stream: TextIO) -> None:

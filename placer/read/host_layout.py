@@ -15,6 +15,9 @@ MOST_PNODES: Final = 256
 MOST_PCPUS: Final = 16383
 """The most that Xen can be built for (NR_CPUS)."""
 
+MOST_PNODE_ID: Final = 65535
+"""More than Linux can be built for (MAX_NUMNODES, 1024)."""
+
 MOST_SOCKET: Final = 65535
 MOST_OVERCOMMIT: Final = 1024
 MOST_SMT_PENALTY: Final = 10_000

@@ -13,6 +13,7 @@ from placer.errors import Fault
 from placer.host import Host, SmtMode
 from placer.read.host_layout import (
     MOST_OVERCOMMIT,
+    MOST_PNODE_ID,
     MOST_PNODES,
     assumed_distances,
     counts_end,
@@ -44,6 +45,7 @@ HOST_KEYS: Final = (
     "running",
 )
 PNODE_KEYS: Final = (
+    "id",
     "total",
     "total_pages",
     "free",
@@ -111,6 +113,7 @@ def _read_host(table: Fields, default_name: str | None, warnings: list[Fault]) -
     dom0 = read_dom0(table, totals, pcpus_on, running)
     running += [dom0] if dom0 is not None else []
     memory_map = read_memory_map(table)
+    pnode_ids = _read_ids(table, pnode_tables)
     laid_out = lay_out_memory(table, memory, running, heap)
     if len(document.faults) > noted or name is None or distances is None or laid_out is None:
         return None
@@ -132,6 +135,7 @@ def _read_host(table: Fields, default_name: str | None, warnings: list[Fault]) -
             overcommit=overcommit,
             smt=smt,
             smt_penalty=penalty,
+            pnode_ids=np.array(pnode_ids),
             memory_map=memory_map,
             free_from=laid_out.free_from,
             running=tuple(running),
@@ -140,6 +144,17 @@ def _read_host(table: Fields, default_name: str | None, warnings: list[Fault]) -
     except ValueError as error:
         document.fault(table.path, str(error), "")
         return None
+
+
+def _read_ids(table: Fields, pnodes: list[Fields]) -> list[int]:
+    """Return the operating system's number of each pnode: its ``id``, else its place."""
+    ids: list[int] = []
+    for index, own in enumerate(pnodes):
+        number = own.integer("id", 0, MOST_PNODE_ID) if "id" in own else index
+        if number is not None and ids and number <= ids[-1]:
+            own.fault("id", f"{number} after {ids[-1]}", "ascending numbers; absent is the place")
+        ids.append(index if number is None else number)
+    return ids
 
 
 def _read_distances(

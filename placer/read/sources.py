@@ -15,6 +15,7 @@ from placer.errors import Fault, InputError
 from placer.host import Host
 from placer.problem import DOM0_NAMES, Group, Running, join_groups
 from placer.read.domains_toml import DomainSet, read_domains_toml
+from placer.read.host_formats import is_foreign, read_foreign
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
 from placer.read.xl_domain import read_xl
@@ -30,7 +31,7 @@ _SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
     "domains": (".cfg", ".toml"),
 }
 _EXPECTED: Final[dict[Kind, str]] = {
-    "hosts": "an inventory, a folder, a glob, a run or a synthetic host",
+    "hosts": "an inventory, a folder, a glob, a run, a synthetic host or a program's output",
     "domains": "an xl.cfg or .toml file, a folder or a glob",
 }
 _OWN_KEYS: Final[dict[Kind, frozenset[str]]] = {
@@ -61,8 +62,10 @@ def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
     """Return the hosts that the arguments name, in their order, and the warnings.
 
     An argument is an inventory file, a folder or a glob of them, the folder of a finished
-    run (the hosts as it leaves them), or a synthetic host such as ``"pnode:2 core:4
-    memory:16GiB"``. Several synthetic hosts without a name are host0, host1 and so on.
+    run (the hosts as it leaves them), a synthetic host such as ``"pnode:2 core:4
+    memory:16GiB"``, or a file or a tree of sysfs in which another program describes a whole
+    host (`HOST_FORMATS`; a glob stands for such files too, a folder does not). Several
+    synthetic hosts without a name are host0, host1 and so on.
     Raises InputError with the faults of all arguments, two hosts of one name among them.
     """
     found = read_start(args, rebalance=False)
@@ -278,8 +281,10 @@ def _read_host_paths(
     faults: list[Fault] = []
     for path in _paths(arg, "hosts")[0]:
         try:
-            if path.is_dir():
+            if path.is_dir() and _is_run(path):
                 yield from _read_run(path, movables)
+            elif path.is_dir() or (path.suffix != ".toml" and is_foreign(path)):
+                yield from read_foreign(path, warnings)
             else:
                 yield from read_inventory(path, warnings=warnings)
         except InputError as error:
@@ -308,6 +313,13 @@ def _is_run(folder: Path) -> bool:
     return is_run(folder)
 
 
+def _is_host(path: Path) -> bool:
+    """Whether a match of a glob is a run, a tree of sysfs or another program's output."""
+    if path.is_dir():
+        return _is_run(path) or is_foreign(path)
+    return path.suffix != ".toml" and is_foreign(path)
+
+
 def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
     """Return the files (for hosts, runs too) of ``arg``, and whether it stands for many.
 
@@ -320,7 +332,7 @@ def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
 
     if is_file_name(arg):
         path = Path(arg)
-        if not path.is_dir() or (kind == "hosts" and _is_run(path)):
+        if not path.is_dir() or (kind == "hosts" and (_is_run(path) or is_foreign(path))):
             return [path], False
         try:
             matches = sorted(path.iterdir())
@@ -336,7 +348,7 @@ def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
     suffixes = _SUFFIXES[kind]
     kept = [path for path in matches if path.suffix in suffixes and _may_hold(path, kind)]
     if kind == "hosts" and not is_file_name(arg):
-        kept = [path for path in matches if path in kept or (path.is_dir() and _is_run(path))]
+        kept = [path for path in matches if path in kept or _is_host(path)]
     if not kept:
         names = " or ".join(f"*{suffix}" for suffix in suffixes)
         raise refuse(f"no {names} file with {kind}", f"at least one with {kind}")
