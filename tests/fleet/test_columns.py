@@ -150,11 +150,11 @@ def test_a_dive_where_memory_is_short_leaves_out_as_little_as_asked(
 
 
 def test_dives_take_back_steps_that_cost_too_much() -> None:
-    problem = make_fleet(100, 10, 0.97, 1)
+    problem = make_fleet(30, 3, 0.97, 2)
     fleet = fleet_of(problem)
     total = int(fleet.counts @ fleet.priorities)
     generator = Generator(fleet, total, seed=0, workers=1)
-    generator.run(time.monotonic() + 2.0, tail=False)
+    generator.run(time.monotonic() + FAR, gap=0.03)
     taken_back = 0
     for number in range(3):
         dive = Dive(fleet, generator.pricers, generator.pool, total, np.random.default_rng(number))
