@@ -97,6 +97,11 @@ class Run:
         return {frames.domain: frames for frames in self.frames}
 
     @cached_property
+    def placed_by_name(self) -> dict[str, PlacedDomain]:
+        """The placed domains by name, in the problem's order."""
+        return {placed.domain: placed for placed in self.placed}
+
+    @cached_property
     def placed_on(self) -> dict[str, list[PlacedDomain]]:
         """The placed domains of each host that has any, by its name."""
         return by_host(self.placed)

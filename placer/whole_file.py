@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -36,6 +36,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:
         begun.unlink(missing_ok=True)
         raise
+
+
+def write_whole_files(contents: Mapping[Path, bytes]) -> None:
+    """Write every file, in folders that are made where they are missing.
+
+    All are written beside their places before the first takes its place, so that where one
+    cannot be written none has changed. Raises OSError as `whole_file` does.
+    """
+    with ExitStack() as files:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.enter_context(whole_file(path)).write_bytes(content)
 
 
 def umask() -> int:

@@ -23,14 +23,18 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def write_out(text: str) -> None:
-    """Write ``text`` to standard output as UTF-8; a reader that has gone away is no error."""
+def write_out(content: str | bytes) -> None:
+    """Write text, as UTF-8, or bytes to standard output.
+
+    A reader that has gone away is no error.
+    """
+    data = content.encode() if isinstance(content, str) else content
     try:
         sys.stdout.flush()
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.write(data)
         else:
-            sys.stdout.write(text)
+            sys.stdout.write(data.decode())
         sys.stdout.flush()
     except BrokenPipeError:
         discard_out(sys.stdout)
@@ -62,17 +66,19 @@ def writing(path: Path | str, option: str) -> Iterator[None]:
         ) from error
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write ``text`` as ``path``, whole or not at all; InputError where it cannot be.
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write text, as UTF-8, or bytes as ``path``, whole or not at all.
 
-    What is no regular file, such as a device, is written to as it stands.
+    What is no regular file, such as a device, is written to as it stands. Raises InputError
+    where it cannot be written.
     """
+    data = content.encode() if isinstance(content, str) else content
     with writing(path, "-o"):
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path.write_bytes(data)
             return
         with whole_file(path) as begun:
-            begun.write_text(text, encoding="utf-8", newline="\n")
+            begun.write_bytes(data)
 
 
 def discard_out(stream: TextIO) -> None:

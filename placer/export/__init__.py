@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
 from placer.errors import RefusedError
-from placer.export.rendered import ExportOptions, Numbering, Rendered
+from placer.export.rendered import Era, ExportOptions, Numbering, Rendered
 from placer.run import Run
 
-__all__ = ["FORMATS", "ExportOptions", "Numbering", "Rendered", "render"]
+__all__ = ["FORMATS", "Era", "ExportOptions", "Format", "Numbering", "Rendered", "render"]
 
-FORMATS: Final[dict[str, str]] = {
-    "xl": "placer.export.xl",
-    "xl-v1": "placer.export.xl_v1",
-    "xen-dump-v1": "placer.export.xen_dump_v1",
-    "numactl": "placer.export.numactl",
-    "dmesg": "placer.export.dmesg",
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One format: the module whose ``render`` writes it, the ending of its files, its options.
+
+    A format without an ending is a folder of files.
+    """
+
+    module: str
+    suffix: str | None
+    options: frozenset[str] = frozenset()
+
+
+def _format(module: str, suffix: str | None, *options: str) -> Format:
+    return Format(module=f"placer.export.{module}", suffix=suffix, options=frozenset(options))
+
+
+FORMATS: Final[dict[str, Format]] = {
+    "xl": _format("xl", ".cfg", "type"),
+    "xl-v1": _format("xl_v1", ".cfg"),
+    "xen-dump": _format("xen_dump", ".txt", "domid"),
+    "xen-dump-v1": _format("xen_dump_v1", ".txt", "domid"),
+    "xen-abi": _format("xen_abi", ".bin", "domid", "type", "to_set", "era"),
+    "acpi": _format("acpi", None, "type"),
+    "libvirt": _format("libvirt", ".xml"),
+    "qemu": _format("qemu", ".args"),
+    "hwloc": _format("hwloc", ".xml", "numbering", "type"),
+    "openstack": _format("openstack", ".json"),
+    "proxmox": _format("proxmox", ".conf"),
+    "numactl": _format("numactl", ".txt", "numbering", "type"),
+    "dmesg": _format("dmesg", ".txt"),
 }
-"""Every format and the module whose ``render`` writes it; docs/formats.md describes them."""
+"""Every format; docs/formats.md describes them."""
+
+_NAMES: Final = {"to_set": "--set"}
 
 
 def render(
@@ -26,11 +55,23 @@ def render(
 ) -> Rendered:
     """Return the export of the domain named ``domain`` in a format of FORMATS.
 
-    Raises RefusedError where the format is unknown, the domain is not placed, or the
-    format cannot say what the placement is; the message names the reason.
+    Raises RefusedError where the format is unknown or does not take an option, the domain is
+    not placed, or the format cannot say what the placement is; the message names the reason.
     """
     if format_name not in FORMATS:
-        raise RefusedError(f"format {format_name!r} is unknown; known: {', '.join(FORMATS)}")
-    module = import_module(FORMATS[format_name])
-    rendered: Rendered = module.render(run, domain, options or ExportOptions())
+        near = get_close_matches(format_name, FORMATS, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        known = ", ".join(FORMATS)
+        raise RefusedError(f"format {format_name!r} is unknown{hint}; known: {known}")
+    chosen = options or ExportOptions()
+    for field in fields(ExportOptions):
+        given = getattr(chosen, field.name) != field.default
+        if given and field.name not in FORMATS[format_name].options:
+            takers = [name for name, one in FORMATS.items() if field.name in one.options]
+            option = _NAMES.get(field.name, f"--{field.name}")
+            raise RefusedError(
+                f"{option} is not for format {format_name}, but for {', '.join(takers)}"
+            )
+    module = import_module(FORMATS[format_name].module)
+    rendered: Rendered = module.render(run, domain, chosen)
     return rendered

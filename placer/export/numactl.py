@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from placer.export.placed import find_placed
+from placer.export.placed import find_placed, topology_as
 from placer.export.rendered import ExportOptions, Rendered
 from placer.run import Run
-from placer.topology import configured_view, guest_view, topology_of
+from placer.topology import configured_view, guest_view
 from placer.units import mib_from_pages
 
 
@@ -17,7 +17,7 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
     it does not follow from the topology.
     """
     _, placed = find_placed(run, domain)
-    topology = topology_of(run.problem, placed)
+    _, topology = topology_as(run, placed, options)
     as_configured = options.numbering == "vnode"
     view = configured_view(topology) if as_configured else guest_view(topology)
     warnings = list(view.warnings)

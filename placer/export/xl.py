@@ -6,7 +6,16 @@ from typing import Final
 
 from placer.cpulist import format_ranges
 from placer.domain import Domain
-from placer.export.placed import balloon_warnings, find_placed, odd_sizes, refuse, spilled_vnodes
+from placer.export.placed import (
+    balloon_warnings,
+    beyond_xen,
+    find_placed,
+    odd_sizes,
+    refuse,
+    spilled_vnodes,
+    topology_as,
+    unsaid,
+)
 from placer.export.rendered import ExportOptions, Rendered
 from placer.export.xl_settings import (
     Setting,
@@ -21,17 +30,19 @@ from placer.export.xl_settings import (
 from placer.placement import PlacedDomain
 from placer.read.xl_cfg import render_value
 from placer.run import Run
-from placer.topology import Topology, guest_view, topology_of, video_bytes
-from placer.units import PAGE_BYTES, mib_from_pages
-
-MOST_VNODES: Final = 32
-MOST_RANGES: Final = 170
-"""Limits of XEN_DOMCTL_setvnumainfo (xen/common/domctl.c, vnuma_init)."""
+from placer.topology import Topology, guest_view, pages_without_address, video_bytes
+from placer.units import PAGE_BYTES, exact_size, mib_from_pages
 
 _REFUSED_TYPES: Final = {
-    "pv": "released Xen takes vnuma for HVM guests only and refuses to create this PV guest",
-    "pvh": "Xen 4.17 takes vnuma for HVM guests only and fails to create this PVH guest",
+    "pv": "released Xen takes vnuma for HVM guests only and refuses to create this PV guest; "
+    "--type hvm exports one that it takes",
+    "pvh": "Xen 4.17 takes vnuma for HVM guests only and fails to create this PVH guest; "
+    "--type hvm exports one that it takes",
 }
+_NOT_FOR_HVM: Final = {"bootloader", "bootloader_args", "e820_host"}
+"""Settings that xl reads for PV guests alone (xl.cfg(5))."""
+
+_CARRIED: Final = ("dedicated", "hard_affinity", "soft_affinity", "extra")
 
 
 def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
@@ -41,14 +52,18 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
     it: spilled memory, sizes that are no whole MB, too many vnodes or ranges, a
     distance below the local one, vnode 0 smaller than the video memory.
     """
-    given, placed = find_placed(run, domain)
-    topology = topology_of(run.problem, placed)
+    planned, placed = find_placed(run, domain)
+    given, topology = topology_as(run, placed, options)
     refuse(given, _reasons(given, placed, topology))
-    warnings = list(guest_view(topology).warnings)
+    warnings = [*guest_view(topology).warnings, *unsaid(given, *_CARRIED)]
     text = ""
     if given.type in _REFUSED_TYPES:
         warnings.insert(0, _REFUSED_TYPES[given.type])
         text = f"# Note: {_REFUSED_TYPES[given.type]}.\n"
+    elif given.type != planned.type:
+        differences = _differences(planned, given, placed)
+        warnings = [*differences, *warnings]
+        text = "".join(f"# Note: {line}.\n" for line in differences)
     memory_mib = mib_from_pages(int(topology.vnode_pages.sum()))
     warnings += [*maxmem_warnings(given, memory_mib), *balloon_warnings(given)]
     settings: list[Setting] = [
@@ -61,17 +76,38 @@ def render(run: Run, domain: str, options: ExportOptions) -> Rendered:
     ]
     affinity = [*pins(given, placed), *_soft_settings(given, placed, warnings)]
     own = [key for key, _ in (*settings, *affinity)] + ["vnuma"]
+    if given.type != planned.type:
+        own += _NOT_FOR_HVM
     text += write_settings(settings) + _vnuma(topology)
     text += write_settings([*affinity, *kept_settings(given, own)])
     return Rendered(text=text, warnings=tuple(warnings))
 
 
+def _differences(planned: Domain, created: Domain, placed: PlacedDomain) -> list[str]:
+    """Say what is otherwise in a guest that is created as HVM and was planned as another type."""
+    lines = [f"planned as {planned.type} and created as hvm, the type that released Xen takes"]
+    video = video_bytes(created)
+    without = sum(pages_without_address(created, placed.vnode_pages))
+    if video:
+        lines.append(
+            f"{video >> 20} MiB of video memory come out of vnode 0, whose guest addresses are "
+            "fewer by so much"
+        )
+    lines.append(
+        f"{without} pages, that memory among them, name no pnode: Xen takes them from the pnodes "
+        "of the domain as it likes; so it does with the first 640 KiB of vnode 0"
+    )
+    more = created.overhead_pages - planned.overhead_pages
+    if more > 0:
+        lines.append(f"the toolstack needs {exact_size(more)} more beside the guest")
+    left_out = sorted(_NOT_FOR_HVM & dict(planned.extra).keys())
+    if left_out:
+        lines.append(f"{' and '.join(left_out)} are for PV guests and left out")
+    return lines
+
+
 def _reasons(domain: Domain, placed: PlacedDomain, topology: Topology) -> list[str]:
-    reasons = [*odd_sizes(topology), *spilled_vnodes(placed)]
-    if topology.num_vnodes > MOST_VNODES:
-        reasons.append(f"{topology.num_vnodes} vnodes, and Xen takes {MOST_VNODES} at most")
-    if len(topology.ranges) > MOST_RANGES:
-        reasons.append(f"{len(topology.ranges)} memory ranges, and Xen takes {MOST_RANGES} at most")
+    reasons = [*odd_sizes(topology), *spilled_vnodes(placed), *beyond_xen(topology)]
     if (topology.distances < topology.distances.diagonal()[:, None]).any():
         reasons.append("a distance is below the local one of its vnode, which libxl refuses")
     video = video_bytes(domain)

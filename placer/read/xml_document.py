@@ -53,7 +53,7 @@ class XmlDocument:
         except SAXParseException as error:
             line = error.getLineNumber()
             self._refuse("XML", error.getMessage(), "well-formed XML", line)
-        except (SAXException, ValueError) as error:
+        except (SAXException, ValueError, LookupError) as error:
             self._refuse("XML", str(error), "well-formed XML")
         self.root = handler.builder.close()
         self._lines = handler.lines

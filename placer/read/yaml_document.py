@@ -28,8 +28,9 @@ class YamlDocument:
                     raise yaml.MarkedYAMLError(problem="an alias", problem_mark=mark)
                 return super().compose_node(parent, index)
 
-        loader = Loader(text)
+        loader: Loader | None = None
         try:
+            loader = Loader(text)
             node = loader.get_single_node()
             self.value: Any = None if node is None else self._plain(loader, node, ())
         except yaml.MarkedYAMLError as error:
@@ -41,7 +42,8 @@ class YamlDocument:
             told = "values nested too deeply" if deep else str(error).splitlines()[0][:120]
             raise self._error("YAML", told, "a YAML document", None) from None
         finally:
-            loader.dispose()
+            if loader is not None:
+                loader.dispose()
 
     def _plain(self, loader: Any, node: Any, path: Path) -> Any:
         """Return the value of a node, and note its line."""

@@ -24,6 +24,8 @@ class Ended:
     code: int
     out: str
     err: str
+    data: bytes = b""
+    """Standard output as it was, where it is no text."""
 
 
 def run_placer(*arguments: object) -> Ended:
@@ -43,8 +45,10 @@ def run_placer(*arguments: object) -> Ended:
             code = ended.code
         sys.stdout.flush()
         sys.stderr.flush()
-        texts = out.getvalue().decode(), err.getvalue().decode()
-    return Ended(int(code or 0), *texts)
+        written = out.getvalue()
+    return Ended(
+        int(code or 0), written.decode(errors="replace"), err.getvalue().decode(), data=written
+    )
 
 
 def start_placer(
