@@ -46,7 +46,7 @@ def export(
             "--format",
             metavar="FORMAT",
             help="xl, xl-v1, xen-dump, xen-dump-v1, xen-abi, acpi, libvirt, qemu, hwloc, "
-            "openstack, proxmox, numactl or dmesg.",
+            "openstack, proxmox, numactl, dmesg, dzn, dot or svg.",
         ),
     ],
     domain: Annotated[
@@ -118,10 +118,9 @@ def _export_one(
     run: Run, domain: str | None, format_name: str, options: ExportOptions, output: str
 ) -> None:
     from placer.export import render
-    from placer.run import only_placed
     from placer.whole_file import write_whole_files
 
-    rendered: Rendered = render(run, domain or only_placed(run), format_name, options)
+    rendered: Rendered = render(run, domain, format_name, options)
     if rendered.files:
         folder = _folder(output, f"--format {format_name}")
         say_warnings(rendered.warnings)

@@ -9,7 +9,7 @@ from typing import Final
 
 from placer.errors import RefusedError
 from placer.export.rendered import Era, ExportOptions, Numbering, Rendered
-from placer.run import Run
+from placer.run import Run, only_placed
 
 __all__ = ["FORMATS", "Era", "ExportOptions", "Format", "Numbering", "Rendered", "render"]
 
@@ -18,12 +18,14 @@ __all__ = ["FORMATS", "Era", "ExportOptions", "Format", "Numbering", "Rendered",
 class Format:
     """One format: the module whose ``render`` writes it, the ending of its files, its options.
 
-    A format without an ending is a folder of files.
+    A format without an ending is a folder of files. One that is ``of_run`` is of the whole
+    problem, not of one domain.
     """
 
     module: str
     suffix: str | None
     options: frozenset[str] = frozenset()
+    of_run: bool = False
 
 
 def _format(module: str, suffix: str | None, *options: str) -> Format:
@@ -44,6 +46,9 @@ FORMATS: Final[dict[str, Format]] = {
     "proxmox": _format("proxmox", ".conf"),
     "numactl": _format("numactl", ".txt", "numbering", "type"),
     "dmesg": _format("dmesg", ".txt"),
+    "dzn": Format(module="placer.export.dzn", suffix=".dzn", of_run=True),
+    "dot": _format("dot", ".dot"),
+    "svg": _format("svg", ".svg"),
 }
 """Every format; docs/formats.md describes them."""
 
@@ -51,12 +56,13 @@ _NAMES: Final = {"to_set": "--set"}
 
 
 def render(
-    run: Run, domain: str, format_name: str, options: ExportOptions | None = None
+    run: Run, domain: str | None, format_name: str, options: ExportOptions | None = None
 ) -> Rendered:
     """Return the export of the domain named ``domain`` in a format of FORMATS.
 
-    Raises RefusedError where the format is unknown or does not take an option, the domain is
-    not placed, or the format cannot say what the placement is; the message names the reason.
+    None stands for the only placed domain, and for the run where the format is of that. Raises
+    RefusedError where the format is unknown or does not take an option, the domain is not
+    placed, or the format cannot say what the placement is; the message names the reason.
     """
     if format_name not in FORMATS:
         near = get_close_matches(format_name, FORMATS, n=1)
@@ -72,6 +78,10 @@ def render(
             raise RefusedError(
                 f"{option} is not for format {format_name}, but for {', '.join(takers)}"
             )
+    of_run = FORMATS[format_name].of_run
+    if of_run and domain is not None:
+        raise RefusedError(f"format {format_name} is of the whole run, not of one domain")
     module = import_module(FORMATS[format_name].module)
-    rendered: Rendered = module.render(run, domain, chosen)
+    which = domain if of_run or domain is not None else only_placed(run)
+    rendered: Rendered = module.render(run, which, chosen)
     return rendered

@@ -57,6 +57,8 @@ def render_all(
     contents: dict[PurePath, bytes] = {}
     warnings: list[str] = []
     refused: list[str] = []
+    if format_name in FORMATS and FORMATS[format_name].of_run:
+        raise RefusedError(f"format {format_name} is of the whole run: leave --all out")
     names = file_names(run.placed_by_name)
     if not names:
         raise RefusedError("no domain is placed")

@@ -19,7 +19,7 @@ def exported(run: Run, guest: str, format_name: str) -> dict[str, bytes]:
         domid=DOMID[guest] if "domid" in FORMATS[format_name].options else None,
         type="hvm" if format_name == "acpi" else None,
     )
-    rendered = render(run, guest, format_name, options)
+    rendered = render(run, None, format_name, options)
     if rendered.files:
         return {f"{guest}.{format_name}.{name}": content for name, content in rendered.files}
     ending = ".txt" if rendered.data is None else FORMATS[format_name].suffix
