@@ -14,7 +14,6 @@ from placer.run import Run
 from tests.builders import make_domain
 from tests.export.runs import DOMAIN_0, heatpipe, make_run, put
 
-
 OF_DOMAINS = [name for name, one in FORMATS.items() if not one.of_run]
 
 
