@@ -56,7 +56,7 @@ def read_domains_toml(
     too, also where reading fails. Raises InputError with every fault at once.
     """
     document = TomlDocument.read(path)
-    reader = _Reader(document, path.parent, fallback, ignore_pnodes)
+    reader = TableReader(document, path.parent, fallback, ignore_pnodes)
     root = Fields(document, (), document.root, ROOT_KEYS)
     policy = root.text("policy", "the name of a policy")
     if policy is not None and policy.endswith(".toml"):
@@ -105,7 +105,7 @@ def _read_groups(root: Fields) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-class _Reader:
+class TableReader:
     """Reads the ``[[domain]]`` tables of one document."""
 
     def __init__(

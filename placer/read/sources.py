@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -14,11 +14,17 @@ from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.host import Host
 from placer.problem import DOM0_NAMES, Group, Running, join_groups
-from placer.read.domains_toml import DomainSet, read_domains_toml
+from placer.read.domain_formats import (
+    OWN_KEYS,
+    SUFFIXES,
+    Reading,
+    may_hold_domains,
+    read_domain_file,
+)
+from placer.read.domains_toml import DomainSet
 from placer.read.host_formats import is_foreign, read_foreign
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
-from placer.read.xl_domain import read_xl
 from placer.text_file import is_file_name, read_text
 
 if TYPE_CHECKING:
@@ -28,15 +34,11 @@ Kind = Literal["hosts", "domains"]
 
 _SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
     "hosts": (".toml",),
-    "domains": (".cfg", ".toml"),
+    "domains": SUFFIXES,
 }
 _EXPECTED: Final[dict[Kind, str]] = {
     "hosts": "an inventory, a folder, a glob, a run, a synthetic host or a program's output",
-    "domains": "an xl.cfg or .toml file, a folder or a glob",
-}
-_OWN_KEYS: Final[dict[Kind, frozenset[str]]] = {
-    "hosts": frozenset({"host"}),
-    "domains": frozenset({"domain", "group"}),
+    "domains": "an xl.cfg, .toml, .csv, .xml, .json or .conf file, a folder or a glob",
 }
 
 
@@ -161,37 +163,25 @@ def read_domains(
 ) -> DomainSet:
     """Return the domains that the arguments name, in their order, joined into one set.
 
-    An argument is an xl configuration (any file that does not end in ``.toml``), a
-    domains.toml, or a folder or a glob of ``*.cfg`` and ``*.toml`` files; there, a
-    configuration that a domains.toml beside it names is read through that alone, and
-    inventories are passed over. ``fallback`` and ``ignore_pnodes`` are those of
-    `read_xl`. Warnings are appended to ``warnings`` too, also where reading fails.
+    An argument is a file of domains in any format that `read_domain_file` knows, or a folder
+    or a glob of them; there, a configuration that a domains.toml beside it names is read
+    through that alone, and files that hold no domains are passed over. ``fallback`` and
+    ``ignore_pnodes`` are those of `read_xl`. Warnings are appended to ``warnings`` too, also
+    where reading fails.
     Raises InputError with the faults of all arguments, two domains of one name or two
     policies among them.
     """
     joined = _Joined()
 
-    def read_one(path: Path) -> DomainSet:
-        """Read one file; its warnings are kept even where it is faulty."""
-        if path.suffix == ".toml":
-            return read_domains_toml(
-                path,
-                fallback=fallback,
-                ignore_pnodes=ignore_pnodes,
-                warnings=joined.warnings,
-            )
-        domain, _ = read_xl(
-            path, fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=joined.warnings
-        )
-        return DomainSet(domains=(domain,))
-
+    # The warnings of a faulty file are kept.
+    reading = Reading(fallback=fallback, ignore_pnodes=ignore_pnodes, warnings=joined.warnings)
     for arg in args:
         try:
             paths, many = _paths(arg, "domains")
         except InputError as error:
             joined.named.faults.extend(error.faults)
             continue
-        for path, found in _read_all(paths, many, read_one, joined.named.faults):
+        for path, found in _read_all(paths, many, reading, joined.named.faults):
             joined.add(found, str(path))
     if not args:
         joined.named.faults.append(
@@ -246,7 +236,7 @@ class _Joined:
 def _read_all(
     paths: list[Path],
     many: bool,
-    read_one: Callable[[Path], DomainSet],
+    reading: Reading,
     faults: list[Fault],
 ) -> Iterator[tuple[Path, DomainSet]]:
     """Yield what each file holds, in order.
@@ -260,7 +250,7 @@ def _read_all(
         if many and Path(os.path.realpath(path)) in named:
             continue
         try:
-            sets[path] = read_one(path)
+            sets[path] = read_domain_file(path, reading)
         except InputError as error:
             faults.extend(error.faults)
             continue
@@ -356,15 +346,17 @@ def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
 
 
 def _may_hold(path: Path, kind: Kind) -> bool:
-    """Return False for folders, and for TOML files that hold the other kind alone."""
+    """Return False for folders, and for files that hold the other kind alone."""
     if path.is_dir():
         return False
-    if path.suffix != ".toml":
-        return True
-    other: Kind = "domains" if kind == "hosts" else "hosts"
+    return may_hold_domains(path) if kind == "domains" else _may_hold_hosts(path)
+
+
+def _may_hold_hosts(path: Path) -> bool:
+    """Return False for TOML files that hold domains alone."""
     try:
         keys = tomllib.loads(read_text(path)).keys()
     except (InputError, ValueError, RecursionError):
         # What is wrong with it is said when it is read in earnest.
         return True
-    return not (keys & _OWN_KEYS[other]) or bool(keys & _OWN_KEYS[kind])
+    return "host" in keys or not keys & OWN_KEYS
