@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -113,6 +114,9 @@ def read_domains_csv(
     domains = []
     for number, table in tables:
         domains += reader.read(Fields(document, (number,), table, DOMAIN_KEYS))
+    for name, count in Counter(domain.name for domain in domains).items():
+        if count > 1:
+            document.fault(("domain",), f"{count} domains named {name!r}", "unique names")
     if warnings is not None:
         warnings.extend(reader.warnings)
     document.raise_faults()

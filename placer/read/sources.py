@@ -241,12 +241,12 @@ def _read_all(
 ) -> Iterator[tuple[Path, DomainSet]]:
     """Yield what each file holds, in order.
 
-    The TOML files are read first: what they name is then not read twice where the
-    argument stood for ``many`` files.
+    What may name others is read first: they are then not read twice where the argument
+    stood for ``many`` files.
     """
     sets: dict[Path, DomainSet] = {}
     named: set[Path] = set()
-    for path in sorted(paths, key=lambda path: path.suffix != ".toml"):
+    for path in sorted(paths, key=lambda path: path.suffix not in (".toml", ".csv")):
         if many and Path(os.path.realpath(path)) in named:
             continue
         try:
