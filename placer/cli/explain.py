@@ -30,7 +30,7 @@ def explain(
     domains: Annotated[
         list[str],
         typer.Argument(
-            metavar="DOMAIN", help="xl.cfg or domains.toml files, folders of them, or globs."
+            metavar="DOMAIN", help="Files of domains, as for place, folders of them, or globs."
         ),
     ],
     host: Annotated[

@@ -55,8 +55,8 @@ def place(
         list[str] | None,
         typer.Argument(
             metavar="DOMAIN",
-            help="xl.cfg or domains.toml files, folders of them, or globs. With --rebalance "
-            "there may be none.",
+            help="Files of domains (xl.cfg, TOML, CSV, libvirt, OpenStack, Proxmox), folders of "
+            "them, or globs. With --rebalance there may be none.",
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Domains as a table: a row for each domain, or for each vnode (docs/domains-csv.md).
+"""Domains as a table: a row for each domain, or for each vnode (docs/domains.md).
 
 A row is turned into the table that domains.toml would have in its place and read as that.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -145,3 +146,16 @@ def test_a_fault_names_file_line_and_column(text: str, told: str) -> None:
 def test_rows_of_a_domain_that_disagree_are_told() -> None:
     with pytest.raises(InputError, match=r"vms\.csv:3: type: found 'pv', expected the same in"):
         table("name,vnode,memory,vcpus,type\na,0,1GiB,0,hvm\na,1,1GiB,1,pv\n")
+
+
+def test_the_tables_of_the_documentation_are_read(project_root: Path) -> None:
+    page = (project_root / "docs" / "domains.md").read_text(encoding="utf-8")
+    of_domains, of_vnodes = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    assert [domain.name for domain in table(of_domains)] == [
+        "web",
+        "db",
+        *(f"worker-{number}" for number in range(4)),
+    ]
+    (web,) = table(of_vnodes)
+    assert web.num_vnodes == 2
+    assert web.memory[1].interleave_width == 2
