@@ -52,7 +52,8 @@ def _add_machine(root: Element, view: GuestView, name: str) -> None:
     )
     add(machine, "info", name="Backend", value="placer")
     add(machine, "info", name="HostName", value=name)
-    for node in range(view.num_nodes):
+    # hwloc wants objects in the order of their lowest PU.
+    for node in sorted(range(view.num_nodes), key=lambda node: (view.vcpus_of(node)[:1], node)):
         mine = frozenset(view.vcpus_of(node))
         sets = _sets(mine, frozenset({node}))
         parent = machine
