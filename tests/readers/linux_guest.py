@@ -189,7 +189,13 @@ def _initrd(require: Require, folder: Path) -> Path:
     init.write_text(_INIT, encoding="utf-8")
     init.chmod(0o755)
     archive = folder / "initrd"
-    names = "\n".join(str(path.relative_to(root)) for path in [*sorted(root.rglob("*"))]) + "\n"
+    pack(root, archive, require)
+    return archive
+
+
+def pack(root: Path, archive: Path, require: Require) -> None:
+    """Pack a folder as an initramfs."""
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*"))) + "\n"
     with archive.open("wb") as file:
         subprocess.run(
             [require("cpio", "cpio"), "-o", "-H", "newc", "--quiet", "-R", "0:0"],
@@ -198,7 +204,6 @@ def _initrd(require: Require, folder: Path) -> Path:
             cwd=root,
             check=True,
         )
-    return archive
 
 
 def _libraries(program: Path) -> list[Path]:
