@@ -62,7 +62,7 @@ CASES = {
         {"rc9": [1, 0]},
     ),
     "2-uneven-nodes-4-vnodes": Case(
-        Machine(memory=(768, 1792), cpus=3),
+        Machine(memory=(768, 1792), cpus=4),
         guest("four", [192, 192, 192, 192], [0, 1, 2, 3], "distances = [10, 17]")
         + guest("beside", [96], [0]),
         {},
