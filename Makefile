@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 # The programs of the environment come first, for tests that run `placer` by its name.
 RUN = PATH="$(abspath $(BIN)):$$PATH"
-PYTEST = $(RUN) python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: help demo test lint types layers unit slow wheel-test constraints bench install format clean
 
