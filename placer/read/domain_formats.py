@@ -100,7 +100,7 @@ def _reader_of(path: Path, text: str) -> Reader | None:
         return _csv
     if path.suffix == ".xml" or start == "<":
         return _libvirt
-    if path.suffix == ".json" or start in ("{", "["):
+    if path.suffix == ".json" or start == "{":
         return _flavors
     return _proxmox if is_proxmox(text) else None
 

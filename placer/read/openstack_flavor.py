@@ -62,6 +62,9 @@ def read_flavors_json(
         if not isinstance(one, dict):
             raise parts.refuse(f"{where}flavor", repr(one)[:40], "an object")
         fields = {str(key).lower(): value for key, value in one.items()}
+        if not {"ram", "vcpus"} & fields.keys():
+            found, expected = "neither ram nor vcpus", "a flavor, or a list of them"
+            raise parts.refuse(f"{where}flavor", found, expected)
         specs = fields.get("extra_specs", fields.get("properties", {}))
         if isinstance(specs, str):
             specs = _parse_pairs(parts, specs)

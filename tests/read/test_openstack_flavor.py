@@ -102,6 +102,7 @@ def test_what_places_a_guest_and_is_not_understood_is_said() -> None:
     ("data", "told"),
     [
         ([], "flavors: flavor: found none"),
+        ({"nodes": 2}, "flavors: flavor: found neither ram nor vcpus, expected a flavor"),
         ([7], "flavors: [0].flavor: found 7, expected an object"),
         (flavor(ram="4 GB"), "flavors: ram: found '4 GB', expected a whole number"),
         (flavor(ram=None), "flavors: ram: found None"),

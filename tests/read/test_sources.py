@@ -5,10 +5,12 @@ import pytest
 
 from placer.errors import Fault, InputError
 from placer.problem import Problem
+from placer.read.host_formats import read_parts
 from placer.read.sources import read_domains, read_hosts
 from placer.report.folder import write_run
 from placer.run import Run
 from placer.solve import SolveOptions, solve
+from tests.read.captures import CAPTURES
 
 SEED = Path(__file__).parents[2] / "datasets" / "seed"
 HOST = '[[host]]\nname = "{}"\n[[host.pnode]]\ntotal = "1GiB"\npcpus = "0"\n'
@@ -220,3 +222,28 @@ def test_a_folder_that_is_no_run_and_holds_no_inventory_is_refused(tmp_path: Pat
     (tmp_path / "placement.json").write_text("{}")
     with pytest.raises(InputError, match=r"no \*\.toml file with hosts"):
         read_hosts([str(tmp_path)])
+
+
+def understood(path: Path) -> list[str]:
+    """Return as what a file is understood; its refusals name it and say why."""
+    kinds = []
+    for kind, read in (("host", read_parts), ("domain", lambda path: read_domains([str(path)]))):
+        try:
+            read(path)
+            kinds.append(kind)
+        except InputError as error:
+            assert str(error).startswith(str(path))
+            assert ": found " in str(error)
+    return kinds
+
+
+def test_every_captured_file_is_understood_or_refused_with_a_reason() -> None:
+    files = [path for path in CAPTURES.rglob("*") if path.is_file()]
+    found = {path.relative_to(CAPTURES): understood(path) for path in files}
+    as_domains = {path.name for path, kinds in found.items() if "domain" in kinds}
+    as_hosts = {path.name for path, kinds in found.items() if "host" in kinds}
+    assert not as_domains & as_hosts
+    assert {"numatune-distances.xml", "vnuma-hvm.xml", "test-fullvirt-vnuma.cfg"} <= as_domains
+    assert len(as_domains) >= 12
+    assert {"debug-u.txt", "info-n.txt", "caps-test.xml", "lscpu.json"} <= as_hosts
+    assert len(as_hosts) >= 35
