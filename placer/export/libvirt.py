@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -127,19 +126,14 @@ def _add_numatune(root: Element, domain: Domain, placed: PlacedDomain, host: Hos
         add(tune, "memnode", cellid=vnode, mode=mode, nodeset=format_ranges(nodes))
 
 
-def _add_cpu(root: Element, topology: Topology) -> Iterator[str]:
-    """Add the cpu with its sockets and cells; yield what libvirt takes otherwise."""
+def _add_cpu(root: Element, topology: Topology) -> list[str]:
+    """Add the cpu with its sockets and cells; return warnings of what cannot be said there."""
     cores = vcpus_per_socket(topology.vcpu_to_vnode)
     cpu = add(root, "cpu", mode="host-passthrough")
     sockets = topology.num_vcpus // cores
     add(cpu, "topology", sockets=sockets, dies=1, cores=cores, threads=1)
     numa = add(cpu, "numa")
     said = distances_of(topology) if topology.num_vnodes > 1 else None
-    if said is None and topology.num_vnodes > 1:
-        yield (
-            "libvirt and QEMU take distances of 10 for a vnode to itself and 11 to 255 "
-            "between two: all are left out"
-        )
     for vnode, pages in enumerate(topology.vnode_pages.tolist()):
         vcpus = topology.vcpus_of(vnode)
         cell = add(numa, "cell", id=vnode)
@@ -151,6 +145,12 @@ def _add_cpu(root: Element, topology: Topology) -> Iterator[str]:
             distances = add(cell, "distances")
             for other, value in enumerate(said[vnode]):
                 add(distances, "sibling", id=other, value=value)
+    if said is not None or topology.num_vnodes == 1:
+        return []
+    return [
+        "libvirt and QEMU take distances of 10 for a vnode to itself and 11 to 255 between two: "
+        "all are left out"
+    ]
 
 
 def distances_of(topology: Topology) -> list[list[int]] | None:

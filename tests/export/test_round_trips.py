@@ -73,6 +73,21 @@ def test_an_xl_configuration_is_the_domain_where_it_is_placed(shape: str, tmp_pa
     assert any("page sizes" in one for one in warnings) == bool(given.page_order.any())
 
 
+@pytest.mark.parametrize("guest", ["rcbig", "rc9"])
+@pytest.mark.parametrize("format_name", ["xl", "xl-v1"])
+def test_a_guest_of_the_posting_is_itself_again_in_both_syntaxes_of_xl(
+    request: pytest.FixtureRequest, guest: str, format_name: str, tmp_path: Path
+) -> None:
+    run: Run = request.getfixturevalue(guest)
+    (given,) = run.problem.domains
+    path, _ = exported(run, format_name, tmp_path)
+    again = read_again(path)
+    assert_same(given, again)
+    assert again.name == given.name
+    assert again.distances.tolist() == given.distances.tolist()
+    assert again.vnode_pnode.tolist() == run.placed[0].home.tolist()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_libvirt_domain_is_the_domain_where_it_is_placed(shape: str, tmp_path: Path) -> None:
     run = run_of(shape)
