@@ -61,6 +61,8 @@ class Said:
 def boot(arguments: Sequence[str], require: Require, folder: Path) -> Said:
     """Boot a machine with these arguments of QEMU, and return what its Linux says."""
     program = require("qemu-system-x86_64", "qemu-system-x86")
+    for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("ldd", "libc-bin")):
+        require(name, package)
     image, initrd = _kernel(), _initrd(require, folder)
     # One thread for all vcpus: with one each, many vcpus on few cores were seen to hang.
     command = [program, "-accel", "tcg,thread=single", "-display", "none", "-nodefaults"]
