@@ -18,7 +18,11 @@ CAPTURES = Path(__file__).parent / "data" / "captures"
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a tree of sysfs and return its root."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        # Python 3.11.3 and older have no filters; later ones ask for one.
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(folder, filter="data")
+        else:
+            tar.extractall(folder)
     tops = [path for path in folder.iterdir() if path.is_dir()]
     return tops[0] if len(tops) == 1 and tops[0].name not in ("sys", "proc") else folder
 
