@@ -18,12 +18,19 @@ class Limits:
     """How long and with what an engine may search.
 
     ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
-    deterministic time as well, so that equal runs stop at the same point.
+    deterministic time as well, so that equal runs stop at the same point. ``work`` limits
+    that time alone, in its units of about a second: then no clock has a say at all.
     """
 
     seed: int = 0
     workers: int = 1
     time_limit: float | None = None
+    work: float | None = None
+
+    @property
+    def most_work(self) -> float | None:
+        """The deterministic time that there is: ``work``, else as much as the time limit."""
+        return self.time_limit if self.work is None else self.work
 
 
 @dataclass(kw_only=True)

@@ -67,9 +67,10 @@ def _go_on(
     from placer.cpsat.timebox import TimeBox
 
     work = None
-    if limits.time_limit is not None and limits.workers == 1:
+    most = limits.most_work
+    if most is not None and limits.workers == 1:
         # Equal runs have equally much left, though the clock never says the same.
-        work = max(limits.time_limit - one.work, 0.0)
+        work = max(most - one.work, 0.0)
     box = TimeBox(limits, progress, work=work, started=started)
     if one.best is not None and box.is_over():
         return one.best
@@ -80,6 +81,8 @@ def _place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:
     """The fleet engine's answer, where it knows every level of the problem."""
     from placer.fleet.many import place_by_patterns
 
+    if limits.work is not None:
+        return place_by_patterns(problem, replace(limits, work=_PATTERN_SHARE * limits.work))
     seconds = min(_PATTERN_SHARE * (limits.time_limit or math.inf), _PATTERN_SECONDS)
     return place_by_patterns(problem, replace(limits, time_limit=seconds))
 

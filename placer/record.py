@@ -48,6 +48,11 @@ def restore_problem(data: object, source: str) -> Problem:
     return _restore(Problem, data, source)
 
 
+def plain_values(value: object) -> Any:
+    """Return any frozen value as plain ones, equal for equal values."""
+    return _plain(value)
+
+
 def record_placement(placement: Placement) -> dict[str, Any]:
     """Return ``placement`` as plain values."""
     return {"schema_version": SCHEMA_VERSION, **_plain(placement)}

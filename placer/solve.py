@@ -32,6 +32,9 @@ MAX_WORKERS = 256
 _EXPLAIN_WORK = 1.0
 """CP-SAT's deterministic time for all reasons of one answer; `placer explain` takes more."""
 
+_EXPLAIN_SHARE = 0.1
+"""Of a limit of work, how much goes into reasons on top of it."""
+
 _EXPLAIN_SECONDS = 10.0
 """However slow the machine, reasons take no longer."""
 
@@ -44,20 +47,28 @@ _MOST_LESSONS = 8
 class SolveOptions:
     """How to solve. ``time_limit`` is in seconds, None for as long as it takes.
 
+    ``work`` is the same in CP-SAT's deterministic time (units of about a second), which no
+    clock ends: equal questions have equal answers on every machine.
+
     ``reasons``: whether to look for what stands against domains without a place.
+    ``baselines``: whether to ask the rules of thumb as well.
     """
 
     solver: Literal["cpsat", "libxl"] = "cpsat"
     seed: int = 0
     workers: int = 1
     time_limit: float | None = None
+    work: float | None = None
     reasons: bool = True
+    baselines: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
             raise ValueError(f"workers is {self.workers}, expected 1 to {MAX_WORKERS}")
         if self.time_limit is not None and not self.time_limit > 0:
             raise ValueError(f"the time limit is {self.time_limit}, expected above 0")
+        if self.work is not None and not self.work > 0:
+            raise ValueError(f"the limit of work is {self.work}, expected above 0")
         if not 0 <= self.seed < 1 << 31:
             raise ValueError(f"the seed is {self.seed}, expected 0 to 2147483647")
 
@@ -85,7 +96,12 @@ def solve(
     chosen = options or SolveOptions()
     if chosen.solver == "libxl":
         return _solve_by_libxl(problem, chosen)
-    limits = Limits(seed=chosen.seed, workers=chosen.workers, time_limit=chosen.time_limit)
+    limits = Limits(
+        seed=chosen.seed,
+        workers=chosen.workers,
+        time_limit=chosen.time_limit,
+        work=chosen.work,
+    )
     started = time.monotonic()
     first = _refuse_by_count(problem) or find_answer(problem, limits, progress)
     answer, plan, failure = _find_plan(problem, first, limits, started, progress)
@@ -106,7 +122,7 @@ def solve(
         levels=tuple(answer.levels),
         placement=answer.placement,
         unplaced=unplaced,
-        baselines=_baselines(problem),
+        baselines=_baselines(problem) if chosen.baselines else (),
         interrupted=interrupted,
     )
     return Solution(result=result) if plan is None else _hold_against_checker(problem, result, plan)
@@ -343,10 +359,15 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
         return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
         return _name_unplaced(problem, answer, "no answer within the time limit")
-    seconds = _EXPLAIN_SECONDS
-    if limits.time_limit is not None:
-        seconds = min(seconds, limits.time_limit)
+    seconds: float | None = _EXPLAIN_SECONDS
+    if limits.work is not None:
+        seconds = limits.time_limit
+    elif limits.time_limit is not None:
+        seconds = min(_EXPLAIN_SECONDS, limits.time_limit)
     from placer.cpsat.feasible import Questions
 
-    ask = Questions(replace(limits, time_limit=seconds), work=_EXPLAIN_WORK, thorough=False)
+    work = _EXPLAIN_WORK
+    if limits.work is not None:
+        work = min(work, _EXPLAIN_SHARE * limits.work)
+    ask = Questions(replace(limits, time_limit=seconds), work=work, thorough=False)
     return explain_all(problem, answer.placement, ask, thorough=False)

@@ -21,6 +21,7 @@ from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.streams import prepare_streams, say, say_error
 from placer.cli.verify import verify
+from placer.cli.whatif import app as whatif
 from placer.errors import ModelError, PlacerError
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app.command()(heap)
 app.command()(pages)
 app.command()(verify)
 app.command()(balloon)
+app.add_typer(whatif)
 
 
 def _print_version(wanted: bool) -> None:

@@ -66,8 +66,8 @@ class TimeBox:
         self.work_done = 0.0
         self._started = time.monotonic() if started is None else started
         self._told = self._started
-        self._most_work = work
-        if work is None and limits.workers == 1:
+        self._most_work = limits.work if work is None else work
+        if self._most_work is None and limits.workers == 1:
             self._most_work = limits.time_limit
 
     @property

@@ -77,6 +77,9 @@ _MEND_IDLE = 20
 _IDLE = 400
 """Without a time limit, how many neighbourhoods in a row may bring nothing."""
 
+_IDLE_OF_WORK = 20
+"""With a limit of work, how many for each unit of it."""
+
 _QUIET_SECONDS = 1.0
 
 
@@ -363,7 +366,9 @@ class _Engine:
         packer = Repacker(
             plan, self.pricers, duals, seed=self.limits.seed, workers=self.limits.workers
         )
-        if idle is None and self.limits.time_limit is None:
+        if self.limits.work is not None:
+            idle = min(idle or _IDLE, math.ceil(_IDLE_OF_WORK * self.limits.work))
+        elif idle is None and self.limits.time_limit is None:
             idle = _IDLE
         packer.run(deadline, is_enough, self._tell, idle=idle)
 

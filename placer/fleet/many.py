@@ -118,8 +118,12 @@ class _Batch:
         return sum(domain.num_vnodes for domain in self.problem.domains)
 
     def _limits(self, share: float) -> Limits:
-        left = self.box.seconds_left()
-        return replace(self.limits, time_limit=None if left is None else max(share * left, 0.01))
+        left, work = self.box.seconds_left(), self.limits.work
+        return replace(
+            self.limits,
+            time_limit=None if left is None else max(share * left, 0.01),
+            work=None if work is None else share * (self.box.work_left() or 0.0),
+        )
 
     def _box(self, share: float) -> TimeBox:
         share = share if self._num_vnodes() <= MOST_ENCODED else 1.0
@@ -226,7 +230,7 @@ class _Batch:
 
     def _prove(self, best: Placement | None, relaxed: _Plain) -> Answer:
         """Hand the whole to CP-SAT with what was found, and keep the better bounds."""
-        work = None if self.limits.time_limit is not None else _PROOF_WORK
+        work = None if self.limits.most_work is not None else _PROOF_WORK
         box = TimeBox(self.limits, self.progress, work=work, within=self.box)
         answer = search(self.problem, self.limits, start=best, box=box)
         if answer.placement is None:

@@ -100,7 +100,7 @@ class _Improvement:
         """Draw neighbourhoods until the time is up or nothing is found any more."""
         num_hosts, fruitless = len(self.problem.hosts), 0
         while not self.box.is_over() and not self._is_ideal():
-            if self.limits.time_limit is None and fruitless >= _FRUITLESS * max(2, num_hosts):
+            if self.limits.most_work is None and fruitless >= _FRUITLESS * max(2, num_hosts):
                 return
             draw = self._draw()
             if draw is None:

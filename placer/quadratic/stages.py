@@ -81,9 +81,10 @@ class Effort:
 
     def share(self, share: float) -> float:
         """Return so much of the time limit for one host, infinite where there is no limit."""
-        if self.limits.time_limit is None:
+        most = self.limits.most_work
+        if most is None:
             return math.inf
-        return share * self.limits.time_limit / max(1, self.num_hosts)
+        return share * most / max(1, self.num_hosts)
 
     def tell(self, cost: int | None, bound: int) -> None:
         """Say how far a search is; nothing in the first second or twice in one."""

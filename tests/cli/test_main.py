@@ -13,6 +13,18 @@ from placer.result import Result, Score, SolverInfo
 from tests import sample_runs
 from tests.cli.program import HOST, run_placer, spawn_placer
 
+COMMANDS = (
+    "place",
+    "check",
+    "export",
+    "whatif run",
+    "whatif fail-each",
+    "whatif headroom",
+    "whatif frontier",
+    "whatif sweep",
+    "whatif compare",
+)
+
 
 def test_the_version_is_that_of_the_package() -> None:
     assert run_placer("--version").out == f"placer {placer.__version__}\n"
@@ -20,9 +32,9 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_help_names_every_command_and_documents_every_option(project_root: Path) -> None:
     text = (project_root / "docs" / "commands.md").read_text(encoding="utf-8")
-    for command in ("place", "check", "export"):
-        assert f"  {command} " in run_placer("--help").out
-        ended = run_placer(command, "--help")
+    for command in COMMANDS:
+        assert f"  {command.split()[-1]} " in run_placer(*command.split()[:-1], "--help").out
+        ended = run_placer(*command.split(), "--help")
         assert ended.code == 0
         section = text.split(f"## {command}\n", 1)[1].split("\n## ", 1)[0]
         options = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", ended.out, re.MULTILINE))

@@ -1,0 +1,147 @@
+"""1,000 scenarios on a base of 10 hosts: how long, in how much memory, by each engine.
+
+Prints a table. Asserts that every scenario is answered and that all engines give the same rows;
+never the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from placer.engine import ENGINES, EngineName, open_engine
+from placer.problem import Problem
+from placer.read.synthetic import parse_synthetic
+from placer.run import Run
+from placer.scenario import (
+    AddDomains,
+    Change,
+    FailMemory,
+    FailPnodes,
+    RemoveDomains,
+    ResizeDomains,
+    Scenario,
+    SetHosts,
+    TakeHosts,
+)
+from placer.solve import SolveOptions, solve
+from placer.whatif.draft import Base
+from placer.whatif.many import number_scenarios, solve_all
+from placer.whatif.rows import Outcome
+from placer.whatif.solving import WhatIfOptions
+from tests.whatif.bases import GIB, domain_of
+
+NUM_HOSTS = 10
+
+
+def make_base() -> Base:
+    """Ten hosts of four pnodes, with 38 domains of one, two and four vnodes."""
+    hosts = tuple(
+        parse_synthetic("socket:2 pnode:2 core:8 pu:2 memory:64GiB distance:10,21", f"h{n}")
+        for n in range(NUM_HOSTS)
+    )
+    domains = (
+        *(domain_of(f"web-{n}", 16, vcpus=4) for n in range(20)),
+        *(domain_of(f"db-{n}", 32, 32, vcpus=8) for n in range(12)),
+        *(domain_of(f"big-{n}", 24, 24, 24, 24, vcpus=4) for n in range(6)),
+    )
+    problem = Problem(hosts=hosts, domains=domains, allow_partial=True)
+    solution = solve(problem, SolveOptions(work=10.0, baselines=False))
+    return Base(run=Run(problem=problem, result=solution.result, frames=solution.frames))
+
+
+def make_scenarios(number: int) -> list[Scenario]:
+    """Failures, growth, shrinking and other figures, drawn from a seed."""
+    rng = np.random.default_rng(1)
+    return [
+        Scenario(
+            name=f"s{n}",
+            changes=_draw(rng, n),
+            solve="moves" if n % 20 == 0 else "keep",
+            max_moves=2 if n % 20 == 0 else None,
+        )
+        for n in range(number)
+    ]
+
+
+def _draw(rng: np.random.Generator, number: int) -> tuple[Change, ...]:
+    host = (f"h{rng.integers(NUM_HOSTS)}",)
+    other = (f"h{rng.integers(NUM_HOSTS)}",)
+    pnode = int(rng.integers(4))
+    count = int(rng.integers(1, 6))
+    web = tuple(domain_of(f"new-{number}-{n}", 16, vcpus=4) for n in range(count))
+    wide = tuple(domain_of(f"new-{number}-{n}", 24, 24, vcpus=8) for n in range(count))
+    kinds: list[tuple[Change, ...]] = [
+        (TakeHosts(hosts=host, how="fail"),),
+        (TakeHosts(hosts=tuple({*host, *other}), how="fail"),),
+        (TakeHosts(hosts=host, how="drain"), AddDomains(domains=web)),
+        (FailPnodes(hosts=host, pnodes=(pnode,)),),
+        (FailMemory(hosts=host, pnode=pnode, pages=int(rng.integers(1, 48)) * GIB),),
+        (AddDomains(domains=web),),
+        (AddDomains(domains=wide),),
+        (RemoveDomains(domains=(f"db-{rng.integers(10)}",)), AddDomains(domains=wide)),
+        (ResizeDomains(domains=(f"web-{rng.integers(20)}",), memory_pages=32 * GIB, num_vcpus=8),),
+        (SetHosts(hosts=host, overcommit=Fraction(int(rng.integers(2, 9)), 4)),),
+    ]
+    return kinds[int(rng.integers(len(kinds)))]
+
+
+def measure(
+    base: Base, scenarios: Sequence[Scenario], name: EngineName, workers: int
+) -> tuple[float, float, list[Outcome]]:
+    """Return seconds, the growth of memory in MiB after the first tenth, and the outcomes."""
+    options = WhatIfOptions()
+    numbered = number_scenarios(base, scenarios, options)
+    started = time.monotonic()
+    found: list[Outcome] = []
+    early = 0
+    for outcome in solve_all(base, numbered, options, open_engine(name, workers=workers)):
+        found.append(outcome)
+        if len(found) == len(numbered) // 10:
+            early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = time.monotonic() - started
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early) / 1024
+    return seconds, growth, sorted(found, key=lambda outcome: outcome.number)
+
+
+def main() -> None:
+    """Print a row for each engine and number of workers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenarios", type=int, default=1000)
+    parser.add_argument("--engines", default="threads")
+    parser.add_argument("--workers", default="2")
+    parser.add_argument("--repeats", type=int, default=1)
+    arguments = parser.parse_args()
+    base, scenarios = make_base(), make_scenarios(arguments.scenarios)
+    first: list[Outcome] | None = None
+    print(
+        f"{'engine':>10} {'workers':>7} {'median s':>9} {'per s':>7} {'MiB more':>9} {'failed':>6}"
+    )
+    for name in arguments.engines.split(","):
+        assert name in ENGINES, name
+        for workers in map(int, arguments.workers.split(",")):
+            times, growths = [], []
+            for _ in range(arguments.repeats):
+                seconds, growth, found = measure(base, scenarios, name, workers)
+                times.append(seconds)
+                growths.append(growth)
+                first = first or found
+                assert found == first
+                assert len(found) == len(scenarios)
+            median = statistics.median(times)
+            failed = sum(outcome.failed for outcome in found)
+            print(
+                f"{name:>10} {workers:>7} {median:>9.1f} {len(scenarios) / median:>7.1f} "
+                f"{max(growths):>9.1f} {failed:>6}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

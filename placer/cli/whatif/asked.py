@@ -1,0 +1,209 @@
+"""What all questions of ``placer whatif`` share: base, engines, results."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from placer.cli.exit_code import ExitCode
+from placer.cli.progress import progress
+from placer.cli.streams import say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from placer.engine import Engine
+    from placer.run import Run
+    from placer.scenario import Scenario
+    from placer.whatif.draft import Base
+    from placer.whatif.rows import Cells, Outcome
+    from placer.whatif.solving import WhatIfOptions
+
+
+class EngineChoice(StrEnum):
+    """Where scenarios are solved."""
+
+    SERIAL = "serial"
+    THREADS = "threads"
+    PROCESSES = "processes"
+    DASK = "dask"
+
+
+BaseOption = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="The finished run that the questions are about.")
+]
+DomainsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="DOMAIN",
+        help="Without --base: files of domains, as for place, which are placed first.",
+        show_default=False,
+    ),
+]
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST", help="Without --base: hosts, as for place. May repeat."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write the CSV files into this folder, or go on there."),
+]
+EngineOption = Annotated[EngineChoice, typer.Option(help="Where scenarios are solved.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="How many side by side; the processors at hand."),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A Dask scheduler, or the file that it wrote."),
+]
+WorkOption = Annotated[
+    float,
+    typer.Option(metavar="UNITS", help="Deterministic time for each scenario, about seconds."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
+ReasonsOption = Annotated[
+    bool, typer.Option("--reasons/--no-reasons", help="Say why domains have no place.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+
+
+def read_base(base: Path | None, domains: list[str] | None, host: list[str] | None) -> Base:
+    """Return the base: a finished run, or domains and hosts placed now.
+
+    Raises InputError for faults, and where the base has no placement.
+    """
+    from placer.errors import Fault, InputError
+    from placer.run import read_run
+    from placer.whatif.draft import Base
+
+    if base is not None:
+        if domains or host:
+            hint = "DOMAIN" if domains else "--host"
+            raise typer.BadParameter("expected without --base", param_hint=hint)
+        run = read_run(base)
+    else:
+        if not domains or not host:
+            raise typer.BadParameter("expected --base RUN, or DOMAIN and --host")
+        run = _place(domains, host)
+    if run.placed and not run.frames:
+        raise InputError(
+            Fault(
+                source=str(base),
+                field="--base",
+                found="a run whose placement was not realised",
+                expected="one with frames",
+            )
+        )
+    return Base(run=run)
+
+
+_BASE_WORK = 20.0
+"""Deterministic time for the base, where it has to be placed first."""
+
+
+def _place(domains: list[str], host: list[str]) -> Run:
+    from fractions import Fraction
+
+    from placer.cli.place import read_problem
+    from placer.run import Run
+    from placer.solve import SolveOptions, solve
+
+    problem = read_problem(
+        domains,
+        host,
+        rebalance=False,
+        max_moves=None,
+        max_moved_pages=None,
+        warnings=[],
+        fallback=False,
+        ignore_pnodes=False,
+        policy=None,
+        allow_partial=True,
+        cost_slack=Fraction(0),
+    )
+    with progress() as tell:
+        tell("placing the base")
+        solution = solve(problem, SolveOptions(work=_BASE_WORK), progress=tell)
+    return Run(problem=problem, result=solution.result, frames=solution.frames)
+
+
+def options_of(work: float, seed: int, reasons: bool) -> WhatIfOptions:
+    """Return how scenarios are solved; BadParameter for no work."""
+    from placer.whatif.solving import WhatIfOptions
+
+    if not work > 0:
+        raise typer.BadParameter("expected above 0", param_hint="--work")
+    return WhatIfOptions(work=work, seed=seed, reasons=reasons)
+
+
+def engine_of(engine: EngineChoice, workers: int | None, scheduler: str | None) -> Engine:
+    """Return the engine that was chosen."""
+    from placer.engine import open_engine
+
+    return open_engine(engine.value, workers=workers, scheduler=scheduler)
+
+
+def answer_all(
+    base: Base,
+    scenarios: Sequence[Scenario],
+    options: WhatIfOptions,
+    engine: Engine,
+    *,
+    out: Path | None,
+    quiet: bool,
+) -> list[Cells]:
+    """Solve what is not solved yet, write it, and return the row of each scenario, base first."""
+    from contextlib import ExitStack
+
+    from placer.report.whatif_folder import WhatIfFolder
+    from placer.whatif.many import number_scenarios, solve_all
+    from placer.whatif.rows import base_rows
+
+    numbered = number_scenarios(base, scenarios, options)
+    first = base_rows(base, options)
+    rows: dict[str, Cells] = {}
+    with ExitStack() as stack:
+        folder = None
+        if out is not None:
+            keys = [(first.row[0], first.key), *((s.name, key) for _, key, s in numbered)]
+            folder = stack.enter_context(WhatIfFolder(out, keys))
+            rows.update(folder.done)
+            if folder.dropped and not quiet:
+                say(f"{out}: {folder.dropped} rows of other questions dropped")
+        tell = stack.enter_context(progress(len(numbered), quiet=quiet))
+
+        def keep(outcome: Outcome) -> None:
+            rows[outcome.row[0]] = outcome.row
+            if folder is not None:
+                folder.append(outcome)
+            tell(outcome.row[0], done=len(rows) - 1)
+
+        if first.row[0] not in rows:
+            keep(first)
+        missing = [each for each in numbered if each[2].name not in rows]
+        for outcome in solve_all(base, missing, options, engine):
+            keep(outcome)
+        if folder is not None:
+            folder.finish()
+    return [first.row, *(rows[scenario.name] for _, _, scenario in numbered)]
+
+
+def end_with(rows: Sequence[Cells], out: Path | None, *, quiet: bool, gate: bool = False) -> None:
+    """Show the rows, and end the program: with 5 where a scenario failed.
+
+    With ``gate`` also where one leaves a domain without a place that the base has placed.
+    """
+    from placer.report.whatif_tables import cell_of, show_scenarios
+
+    show(lambda stream: show_scenarios(rows, stream))
+    if out is not None and not quiet:
+        say(f"wrote {out}")
+    missed = any(cell_of(row, "status") == "failed" for row in rows)
+    if gate and not missed:
+        missed = any(int(cell_of(row, "num_placed_change") or 0) < 0 for row in rows)
+        missed = missed or any(int(cell_of(row, "num_lost") or 0) > 0 for row in rows)
+    raise typer.Exit(ExitCode.GATE_MISSED if missed else ExitCode.PLACED)

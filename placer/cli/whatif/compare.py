@@ -1,0 +1,31 @@
+"""``placer whatif compare``: two runs, domain by domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from placer.cli.streams import say, show, write_file
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A finished run.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one.")],
+    out: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each domain.")
+    ] = None,
+) -> None:
+    """Show what differs between two runs, domain by domain."""
+    from placer.report.compared import format_compared, show_compared
+    from placer.run import read_run
+    from placer.whatif.compare import compare_runs
+
+    first, second = read_run(run_a), read_run(run_b)
+    rows = list(compare_runs(first, second))
+    if out is not None:
+        write_file(out, format_compared(rows))
+    show(lambda stream: show_compared(first, second, rows, stream))
+    if out is not None:
+        say(f"wrote {out}")

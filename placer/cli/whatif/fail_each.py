@@ -1,0 +1,54 @@
+"""``placer whatif fail-each``: N-1."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from placer.cli.whatif.asked import (
+    BaseOption,
+    DomainsArgument,
+    EngineChoice,
+    EngineOption,
+    HostOption,
+    OutOption,
+    QuietOption,
+    ReasonsOption,
+    SchedulerOption,
+    SeedOption,
+    WorkersOption,
+    WorkOption,
+    answer_all,
+    end_with,
+    engine_of,
+    options_of,
+    read_base,
+)
+
+
+def fail_each(
+    domains: DomainsArgument = None,
+    base: BaseOption = None,
+    host: HostOption = None,
+    pnodes: Annotated[
+        bool,
+        typer.Option("--pnodes/--hosts", help="Each pnode in turn, or each host (the default)."),
+    ] = False,
+    out: OutOption = None,
+    engine: EngineOption = EngineChoice.THREADS,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    work: WorkOption = 2.0,
+    seed: SeedOption = 0,
+    reasons: ReasonsOption = True,
+    quiet: QuietOption = False,
+) -> None:
+    """Let each host or each pnode fail: whether there is room, at what cost, who loses."""
+    from placer.whatif.questions import each_host_fails, each_pnode_fails
+
+    options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
+    started = read_base(base, domains, host)
+    found = each_pnode_fails(started) if pnodes else each_host_fails(started)
+    rows = answer_all(started, found, options, chosen, out=out, quiet=quiet)
+    end_with(rows, out, quiet=quiet, gate=True)

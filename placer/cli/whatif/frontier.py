@@ -1,0 +1,61 @@
+"""``placer whatif frontier``: cost against moves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from placer.cli.exit_code import ExitCode
+from placer.cli.streams import say, show
+from placer.cli.whatif.asked import (
+    BaseOption,
+    DomainsArgument,
+    EngineChoice,
+    EngineOption,
+    HostOption,
+    OutOption,
+    QuietOption,
+    ReasonsOption,
+    SchedulerOption,
+    SeedOption,
+    WorkersOption,
+    WorkOption,
+    answer_all,
+    engine_of,
+    options_of,
+    read_base,
+)
+
+
+def frontier(
+    domains: DomainsArgument = None,
+    base: BaseOption = None,
+    host: HostOption = None,
+    max_moves: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="At most N moves; all that runs.")
+    ] = None,
+    out: OutOption = None,
+    engine: EngineOption = EngineChoice.THREADS,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    work: WorkOption = 2.0,
+    seed: SeedOption = 0,
+    reasons: ReasonsOption = True,
+    quiet: QuietOption = False,
+) -> None:
+    """Find the least cost for each number of moves: what rebalancing is worth."""
+    from placer.report.frontier import show_frontier, write_frontier
+    from placer.whatif.frontier import frontier_of, frontier_scenarios
+
+    options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
+    started = read_base(base, domains, host)
+    found = frontier_scenarios(started, max_moves)
+    rows = answer_all(started, found, options, chosen, out=out, quiet=quiet)
+    points = frontier_of(found, rows[1:])
+    if out is not None:
+        write_frontier(points, out)
+    show(lambda stream: show_frontier(points, stream))
+    if out is not None and not quiet:
+        say(f"wrote {out}")
+    raise typer.Exit(ExitCode.PLACED if len(points) == len(found) else ExitCode.GATE_MISSED)

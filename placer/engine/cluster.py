@@ -1,0 +1,119 @@
+"""The engine of several machines: Dask distributed, the extra ``placer[cluster]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from placer.engine.deal import Dealer, Failure, Task, reason_of, timed
+from placer.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_PATIENCE: Final = "10s"
+
+
+class Cluster:
+    """Workers of a Dask cluster: what all items are about is sent to each of them once."""
+
+    def __init__(self, workers: int, scheduler: str | None = None) -> None:
+        self.workers = workers
+        self.scheduler = scheduler
+        try:
+            import distributed  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                Fault(
+                    source="--engine",
+                    field="dask",
+                    found=f"{error}",
+                    expected="pip install 'placer[cluster]'",
+                )
+            ) from error
+
+    def run(
+        self, task: Task, shared: Any, items: Sequence[Any]
+    ) -> Iterator[tuple[int, Any | Failure]]:
+        """See `placer.engine.Engine.run`."""
+        with self._connect() as client:
+            yield from _drive(client, task, shared, items, self.workers)
+
+    @contextmanager
+    def _connect(self) -> Iterator[Client]:
+        from distributed import Client, LocalCluster
+
+        if self.scheduler is None:
+            with (
+                LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",
+                    silence_logs="CRITICAL",
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
+            return
+        try:
+            if Path(self.scheduler).is_file():
+                client = Client(scheduler_file=self.scheduler, timeout=_PATIENCE)
+            else:
+                client = Client(self.scheduler, timeout=_PATIENCE)
+        except (OSError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise InputError(
+                Fault(
+                    source=self.scheduler,
+                    field="--scheduler",
+                    found=text,
+                    expected="the address of a Dask scheduler, or the file that it wrote",
+                )
+            ) from error
+        with client:
+            yield client
+
+
+def _drive(
+    client: Client, task: Task, shared: Any, items: Sequence[Any], workers: int
+) -> Iterator[tuple[int, Any | Failure]]:
+    from distributed import as_completed
+
+    dealer = Dealer(items, max(workers, len(client.scheduler_info()["workers"])))
+    chunks: dict[Any, list[int]] = {}
+    under_way = as_completed()
+    (sent,) = client.scatter([shared], broadcast=True)
+
+    def submit() -> bool:
+        chunk = dealer.next_chunk()
+        if not chunk:
+            return False
+        job = client.submit(
+            timed, task, sent, [items[number] for number in chunk], pure=False, retries=0
+        )
+        chunks[job.key] = chunk
+        under_way.add(job)
+        return True
+
+    while len(chunks) < dealer.most_at_once and submit():
+        pass
+    for job in under_way:
+        chunk = chunks.pop(job.key)
+        try:
+            error = job.exception()
+            seconds, answers = (0.0, []) if error is not None else job.result()
+        except CancelledError as lost:
+            error = lost
+        if error is None:
+            dealer.finish(chunk, seconds)
+            yield from zip(chunk, answers, strict=True)
+        else:
+            yield from dealer.fail(chunk, reason_of(error))
+        if sent.status != "finished":  # with its last worker what was sent is gone too
+            (sent,) = client.scatter([shared], broadcast=True)
+        while len(chunks) < dealer.most_at_once and submit():
+            pass

@@ -1,0 +1,103 @@
+"""The curve of cost against moves: as CSV, and for a person at a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from placer.report.console import new_table, print_to
+from placer.units import format_pages
+from placer.whatif.frontier import Point
+from placer.whole_file import whole_file
+
+FRONTIER_FILE: Final = "frontier.csv"
+COLUMNS: Final = (
+    "max_moves",
+    "num_moved",
+    "moved_pages",
+    "num_placed",
+    "cost_slit_per_640000",
+    "cost_bound",
+    "cost_gap",
+    "mean_access_distance_slit",
+    "is_pareto",
+)
+
+
+def format_frontier(points: Sequence[Point]) -> str:
+    """Return the curve as CSV, a row for each number of moves."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for point in points:
+        writer.writerow(
+            (
+                point.max_moves,
+                point.num_moved,
+                point.moved_pages,
+                point.num_placed,
+                point.cost,
+                point.bound,
+                repr(point.gap),
+                repr(point.mean_access_distance),
+                int(point.is_pareto),
+            )
+        )
+    return text.getvalue()
+
+
+def write_frontier(points: Sequence[Point], folder: Path) -> None:
+    """Write the curve beside the what-if results of its points."""
+    with whole_file(folder / FRONTIER_FILE) as fresh:
+        fresh.write_text(format_frontier(points), encoding="utf-8", newline="\n")
+
+
+def show_frontier(points: Sequence[Point], out: TextIO) -> None:
+    """Print the points that are better than those with fewer moves."""
+    print_to(out, lambda console: _print(points, console))
+
+
+def _print(points: Sequence[Point], console: Console) -> None:
+    table = new_table(
+        ("moves", True),
+        ("memory moved", True),
+        ("placed", True),
+        ("mean access", True),
+        ("cost", True),
+        ("saved", True),
+        ("gap", True),
+    )
+    worth = [point for point in points if point.is_pareto]
+    first = worth[0].cost if worth else 0
+    for point in worth:
+        saved = f"{100 * (first - point.cost) / first:.2f} %" if first else ""
+        table.add_row(
+            *map(
+                Text,
+                (
+                    str(point.num_moved),
+                    format_pages(point.moved_pages),
+                    str(point.num_placed),
+                    str(round(point.mean_access_distance, 3)),
+                    str(point.cost),
+                    saved,
+                    "proven" if point.cost == point.bound else f"{100 * point.gap:.2f} %",
+                ),
+            )
+        )
+    console.print(table)
+    if points:
+        last = points[-1]
+        console.print(
+            Text(
+                f"{len(worth)} of {len(points)} numbers of moves bring something, up to "
+                f"{last.max_moves} were asked"
+            ),
+            soft_wrap=True,
+        )

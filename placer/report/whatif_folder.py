@@ -1,0 +1,213 @@
+"""The CSV files of what-if analysis: appended as scenarios finish, sorted at the end, resumable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final
+
+from placer.errors import Fault, InputError
+from placer.report.frontier import FRONTIER_FILE
+from placer.whatif.rows import (
+    BASE_NAME,
+    DOMAIN_COLUMNS,
+    PNODE_COLUMNS,
+    SCENARIO_COLUMNS,
+    Cells,
+    Outcome,
+)
+from placer.whole_file import whole_file
+
+SCENARIOS_FILE: Final = "whatif.csv"
+DOMAINS_FILE: Final = "whatif_domains.csv"
+PNODES_FILE: Final = "whatif_pnodes.csv"
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    DOMAINS_FILE: DOMAIN_COLUMNS,
+    PNODES_FILE: PNODE_COLUMNS,
+    SCENARIOS_FILE: SCENARIO_COLUMNS,
+}
+"""Every file with its columns, in the order in which they are written: a scenario whose row is in
+the last one has all its rows in the others."""
+
+KNOWN_FILES: Final = frozenset({*COLUMNS, FRONTIER_FILE})
+"""Every file of a folder of what-if results."""
+
+_NAME, _KEY, _STATUS = (SCENARIO_COLUMNS.index(c) for c in ("scenario", "key", "status"))
+
+
+class WhatIfFolder:
+    """A folder of results. ``done`` are the rows of scenarios that need not be solved again.
+
+    A scenario counts as done where its key (which is made of the base, the changes and how
+    they are solved) is the wanted one and it did not fail. What else is there is dropped, and
+    so are rows that were only half written.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[tuple[str, str]]) -> None:
+        """Open ``folder``, made where it is not there, for scenarios of (name, key), in order.
+
+        Raises InputError where it holds something else, or cannot be written.
+        """
+        self.folder = folder
+        self.order = [name for name, _ in keys]
+        self.done: dict[str, Cells] = {}
+        self.dropped = 0
+        self._files: dict[str, BinaryIO] = {}
+        self._blocks: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in COLUMNS}
+        self._stack = ExitStack()
+        try:
+            self._refuse_others()
+            folder.mkdir(parents=True, exist_ok=True)
+            self._take_over(dict(keys))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def __enter__(self) -> WhatIfFolder:
+        try:
+            for name in COLUMNS:
+                self._files[name] = self._stack.enter_context((self.folder / name).open("ab"))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def append(self, outcome: Outcome) -> None:
+        """Add the rows of a scenario; they are in the files when this returns."""
+        scenario = outcome.row[_NAME]
+        try:
+            for name, rows in (
+                (DOMAINS_FILE, outcome.domains),
+                (PNODES_FILE, outcome.pnodes),
+                (SCENARIOS_FILE, (outcome.row,)),
+            ):
+                file, data = self._files[name], _format(rows)
+                self._blocks[name][scenario] = file.tell(), len(data)
+                file.write(data)
+                file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def finish(self) -> None:
+        """Put the rows in the order of the scenarios, each file whole or not at all."""
+        try:
+            for name, columns in COLUMNS.items():
+                blocks = self._blocks[name]
+                path = self.folder / name
+                offsets = [blocks[s] for s in self.order if s in blocks]
+                if offsets == sorted(offsets):
+                    continue
+                with whole_file(path) as fresh, path.open("rb") as old, fresh.open("wb") as new:
+                    new.write(_format([columns]))
+                    for offset, length in offsets:
+                        old.seek(offset)
+                        new.write(old.read(length))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    # -- what is there already ----------------------------------------------------------
+
+    def _refuse_others(self) -> None:
+        if not os.path.lexists(self.folder):
+            return
+        found = ""
+        if not self.folder.is_dir():
+            found = "something that is no folder"
+        elif others := sorted({path.name for path in self.folder.iterdir()} - KNOWN_FILES):
+            found = f"a folder that holds {others[0]!r}"
+        if found:
+            raise self._fault(found, "a new name, or a folder of earlier what-if results")
+
+    def _take_over(self, wanted: dict[str, str]) -> None:
+        """Keep the rows of what is done; begin the files anew with them."""
+        for row in self._rows_of(SCENARIOS_FILE):
+            if wanted.get(row[_NAME]) == row[_KEY] and row[_STATUS] != "failed":
+                self.done[row[_NAME]] = row
+            else:
+                self.dropped += 1
+        for name in COLUMNS:
+            self._begin(name, self._rows_of(name))
+
+    def _begin(self, name: str, rows: Iterable[Cells]) -> None:
+        with whole_file(self.folder / name) as fresh, fresh.open("wb") as file:
+            file.write(_format([COLUMNS[name]]))
+            for scenario, block in _by_scenario(rows, self.done):
+                self._blocks[name][scenario] = file.tell(), len(block)
+                file.write(block)
+
+    def _rows_of(self, name: str) -> Iterator[Cells]:
+        """The rows of a file; one that was half written ends them."""
+        path = self.folder / name
+        if not path.is_file():
+            return
+        columns = COLUMNS[name]
+        with path.open(encoding="utf-8", newline="", errors="replace") as file:
+            reader = csv.reader(_whole_lines(file))
+            header = tuple(next(reader, ()))
+            if header and header != columns:
+                raise self._fault(f"other columns in {name}", "a folder of this version's results")
+            for row in reader:
+                if len(row) == len(columns):
+                    yield tuple(row)
+
+    def _fault(self, found: str, expected: str) -> InputError:
+        return InputError(
+            Fault(source=str(self.folder), field="--out", found=found, expected=expected)
+        )
+
+    def _unwritable(self, error: OSError) -> InputError:
+        found = (error.strerror or str(error)).lower()
+        return self._fault(found, "a folder that can be written")
+
+
+def _whole_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The lines that have an end: the last one may have been cut off."""
+    for line in lines:
+        if line.endswith("\n"):
+            yield line
+
+
+def _by_scenario(rows: Iterable[Cells], kept: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """The rows of each scenario that is kept, in one block each."""
+    block: list[Cells] = []
+    for row in rows:
+        if block and block[0][0] != row[0]:
+            yield block[0][0], _format(block)
+            block = []
+        if row[0] in kept:
+            block.append(row)
+    if block:
+        yield block[0][0], _format(block)
+
+
+def _format(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def is_whatif_folder(folder: Path) -> bool:
+    """Return whether ``folder`` holds what-if results."""
+    return (folder / SCENARIOS_FILE).is_file()
+
+
+__all__ = [
+    "BASE_NAME",
+    "COLUMNS",
+    "DOMAINS_FILE",
+    "PNODES_FILE",
+    "SCENARIOS_FILE",
+    "WhatIfFolder",
+    "is_whatif_folder",
+]

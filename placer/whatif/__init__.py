@@ -1,0 +1,1 @@
+"""What if: changes to a placed fleet, each solved and compared with it."""
