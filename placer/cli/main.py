@@ -19,6 +19,7 @@ from placer.cli.heap import heap
 from placer.cli.host import host
 from placer.cli.pages import pages
 from placer.cli.place import place
+from placer.cli.report import report
 from placer.cli.streams import prepare_streams, say, say_error
 from placer.cli.verify import verify
 from placer.cli.whatif import app as whatif
@@ -41,6 +42,7 @@ app.command()(heap)
 app.command()(pages)
 app.command()(verify)
 app.command()(balloon)
+app.command()(report)
 app.add_typer(whatif)
 
 

@@ -98,13 +98,15 @@ def _print(run_a: Run, run_b: Run, rows: Sequence[Compared], console: Console) -
         console.print(Text(printable(line)), soft_wrap=True)
 
 
-def summary_lines(run_a: Run, run_b: Run, rows: Sequence[Compared]) -> list[str]:
-    """Return what both runs come to, in a few lines."""
+def summary_lines(
+    run_a: Run, run_b: Run, rows: Sequence[Compared], names: tuple[str, str] = ("A", "B")
+) -> list[str]:
+    """Return what both runs come to, in a few lines; ``names`` are what they are called."""
     counts = Counter(row.difference for row in rows)
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     lines = [f"{len(rows)} domains: {told}"]
-    for name, run in (("A", run_a), ("B", run_b)):
-        costs = [row.cost_a if name == "A" else row.cost_b for row in rows]
+    for name, run in zip(names, (run_a, run_b), strict=True):
+        costs = [row.cost_a if run is run_a else row.cost_b for row in rows]
         cost = sum(each for each in costs if each is not None)
         vcpus = sum(len(placed.vcpu_to_vnode) for placed in run.placed)
         mean = _figure(mean_distance(cost, vcpus)) if vcpus else "none"

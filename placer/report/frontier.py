@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -50,6 +50,20 @@ def format_frontier(points: Sequence[Point]) -> str:
             )
         )
     return text.getvalue()
+
+
+def point_of(cell: Mapping[str, str]) -> Point:
+    """Return the point of a row of frontier.csv; ValueError where a figure is none."""
+    return Point(
+        max_moves=int(cell["max_moves"]),
+        num_moved=int(cell["num_moved"]),
+        moved_pages=int(cell["moved_pages"]),
+        num_placed=int(cell["num_placed"]),
+        cost=int(cell["cost_slit_per_640000"]),
+        bound=int(cell["cost_bound"]),
+        mean_access_distance=float(cell["mean_access_distance_slit"]),
+        is_pareto=cell["is_pareto"] == "1",
+    )
 
 
 def write_frontier(points: Sequence[Point], folder: Path) -> None:

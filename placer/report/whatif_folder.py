@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final
 
 from placer.errors import Fault, InputError
-from placer.report.frontier import FRONTIER_FILE
+from placer.report.frontier import COLUMNS as FRONTIER_COLUMNS
+from placer.report.frontier import FRONTIER_FILE, point_of
+from placer.text_file import read_text
+from placer.whatif.frontier import Point
 from placer.whatif.rows import (
     BASE_NAME,
     DOMAIN_COLUMNS,
@@ -197,9 +200,65 @@ def _format(rows: Iterable[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def is_whatif_folder(folder: Path) -> bool:
-    """Return whether ``folder`` holds what-if results."""
-    return (folder / SCENARIOS_FILE).is_file()
+def read_texts(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file of results; InputError where the folder has none."""
+    if not (folder / SCENARIOS_FILE).is_file():
+        raise InputError(
+            Fault(
+                source=str(folder),
+                field="--whatif",
+                found="no whatif.csv",
+                expected="a folder that `placer whatif ... --out` wrote",
+            )
+        )
+    for name in (*COLUMNS, FRONTIER_FILE):
+        if (folder / name).is_file():
+            yield name, read_text(folder / name)
+
+
+def read_rows(folder: Path) -> tuple[Cells, ...]:
+    """Return the rows of whatif.csv; InputError where there is none or it has other columns."""
+    return tuple(_rows(folder, SCENARIOS_FILE, SCENARIO_COLUMNS))
+
+
+def read_points(folder: Path) -> tuple[Point, ...]:
+    """Return the curve of frontier.csv; none where there is no such file."""
+    if not (folder / FRONTIER_FILE).is_file():
+        return ()
+    found = []
+    for number, row in enumerate(_rows(folder, FRONTIER_FILE, FRONTIER_COLUMNS), start=2):
+        cell = dict(zip(FRONTIER_COLUMNS, row, strict=True))
+        try:
+            found.append(point_of(cell))
+        except ValueError as error:
+            raise InputError(
+                Fault(
+                    source=str(folder / FRONTIER_FILE),
+                    field="row",
+                    found=str(error),
+                    expected="the figures of a point",
+                    line=number,
+                )
+            ) from error
+    return tuple(found)
+
+
+def _rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Cells]:
+    text = dict(read_texts(folder))[name]
+    reader = csv.reader(io.StringIO(text, newline=""))
+    for number, row in enumerate(reader):
+        if (number == 0 and tuple(row) != columns) or len(row) != len(columns):
+            raise InputError(
+                Fault(
+                    source=str(folder / name),
+                    field="columns",
+                    found=f"{len(row)}: {', '.join(row[:4])}",
+                    expected=f"the {len(columns)} columns of this version",
+                    line=reader.line_num,
+                )
+            )
+        if number:
+            yield tuple(row)
 
 
 __all__ = [
@@ -209,5 +268,7 @@ __all__ = [
     "PNODES_FILE",
     "SCENARIOS_FILE",
     "WhatIfFolder",
-    "is_whatif_folder",
+    "read_points",
+    "read_rows",
+    "read_texts",
 ]

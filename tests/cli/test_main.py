@@ -17,6 +17,7 @@ COMMANDS = (
     "place",
     "check",
     "export",
+    "report",
     "whatif run",
     "whatif fail-each",
     "whatif headroom",

@@ -1,0 +1,157 @@
+"""The page in a real browser: Chromium without a window, driven by its driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placer.report.page import render_page
+from tests.report.pages import EVIL, named_evil, thousand
+
+pytestmark = pytest.mark.xdist_group("chromium")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages as files."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, run in (("thousand", thousand()), ("evil", named_evil())):
+        page = render_page(run, EVIL if name == "evil" else name)
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(
+    tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str, str], str]
+) -> Iterator[Any]:
+    """Chromium with nothing to reach, and a profile of its own."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = require_program("chromium", "chromium")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1200,1600",
+        "--proxy-server=127.0.0.1:9",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=Service(require_program("chromedriver", "chromium-driver"))
+    )
+    yield driver
+    driver.quit()
+
+
+def column(browser: Any, table: str, number: int) -> list[str]:
+    script = (
+        "return [...document.getElementById(arguments[0]).tBodies[0].rows]"
+        ".map(row => row.cells[arguments[1]].textContent)"
+    )
+    return list(browser.execute_script(script, table, number))
+
+
+def press(browser: Any, table: str, number: int) -> str:
+    """Press a column's head, and return how the table says that it is sorted."""
+    script = (
+        "const head = document.getElementById(arguments[0]).tHead.rows[0].cells[arguments[1]];"
+        "head.querySelector('button').click(); return head.getAttribute('aria-sort')"
+    )
+    return str(browser.execute_script(script, table, number))
+
+
+def test_tables_sort_by_numbers_and_by_names(browser: Any, folder: Path) -> None:
+    browser.get((folder / "thousand.html").as_uri())
+    names = column(browser, "all-domains", 0)
+    assert press(browser, "all-domains", 0) == "ascending"
+    assert column(browser, "all-domains", 0) == sorted(names)
+    assert press(browser, "all-domains", 0) == "descending"
+    assert column(browser, "all-domains", 0) == sorted(names, reverse=True)
+    assert press(browser, "all-domains", 2) == "ascending"
+    vnodes = [int(text) for text in column(browser, "all-domains", 2)]
+    assert vnodes == sorted(vnodes)
+    press(browser, "all-domains", 5)
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('#all-domains td:nth-child(6)')]"
+        ".map(cell => +cell.dataset.v)"
+    )
+    assert sizes == sorted(sizes)
+
+
+def test_domains_are_found_by_typing(browser: Any, folder: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    browser.get((folder / "thousand.html").as_uri())
+    browser.find_element(By.CSS_SELECTOR, "input[data-filters=all-domains]").send_keys("guest-0042")
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('#all-domains tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.cells[0].textContent)"
+    )
+    assert shown == ["guest-0042"]
+
+
+def test_a_hosts_detail_opens_where_a_link_leads_there(browser: Any, folder: Path) -> None:
+    browser.get((folder / "thousand.html").as_uri())
+    is_open = "return document.getElementById('host-7').open"
+    assert browser.execute_script(is_open) is False
+    browser.execute_script("document.querySelector('a[href=\"#host-7\"]').click()")
+    browser.set_script_timeout(10)
+    browser.execute_async_script("const done = arguments[0]; setTimeout(done, 50)")
+    assert browser.execute_script(is_open) is True
+    drawn = browser.execute_script(
+        "return document.querySelectorAll('#host-7 .guest svg circle').length"
+    )
+    assert drawn > 0
+
+
+def test_nothing_is_fetched_and_no_script_of_a_name_runs(browser: Any, folder: Path) -> None:
+    browser.get_log("browser")
+    for name in ("evil", "thousand"):
+        browser.get((folder / f"{name}.html").as_uri())
+        fetched = browser.execute_script("return performance.getEntriesByType('resource').length")
+        assert fetched == 0
+    browser.get((folder / "evil.html").as_uri())
+    assert browser.execute_script("return document.title") == f"{EVIL}: placement"
+    assert browser.execute_script("return document.scripts.length") == 1
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_dark_and_light_are_the_readers_choice(browser: Any, folder: Path) -> None:
+    browser.get((folder / "evil.html").as_uri())
+    found = {}
+    for scheme in ("light", "dark"):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+        found[scheme] = browser.execute_script(
+            "const s = getComputedStyle(document.body);"
+            "const t = getComputedStyle(document.querySelector('.chart svg text'));"
+            "return [s.backgroundColor, s.color, t.fill]"
+        )
+    for light, dark in zip(found["light"], found["dark"], strict=True):
+        assert light != dark
+
+
+def test_the_page_is_complete_without_scripts(browser: Any, folder: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((folder / "thousand.html").as_uri())
+        from selenium.webdriver.common.by import By
+
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#all-domains tbody tr")) == 1000
+        assert browser.find_elements(By.CSS_SELECTOR, "th button") == []
+        host = browser.find_element(By.CSS_SELECTOR, "#host-3 summary")
+        host.click()
+        assert browser.find_element(By.CSS_SELECTOR, "#host-3 .pnode .bar").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
