@@ -20,12 +20,14 @@ class Limits:
     ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
     deterministic time as well, so that equal runs stop at the same point. ``work`` limits
     that time alone, in its units of about a second: then no clock has a say at all.
+    Without ``in_order`` any of several equally good placements will do (O5).
     """
 
     seed: int = 0
     workers: int = 1
     time_limit: float | None = None
     work: float | None = None
+    in_order: bool = True
 
     @property
     def most_work(self) -> float | None:

@@ -24,6 +24,9 @@ _PATTERN_SECONDS: Final = 4.0
 _PATTERN_SHARE: Final = 0.2
 """How long that may take, and of the time limit at most."""
 
+_SOON_SHARE: Final = 0.25
+"""Of a limit of work, how much the encoding may take before patterns are tried."""
+
 
 def find_answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
     """Place the domains of ``problem``, by whatever engine answers such a question best.
@@ -44,11 +47,22 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
     if one.start is not None:
         return _go_on(problem, limits, progress, one, started)
     from placer.cpsat.search import search
+    from placer.fleet.many import place_by_patterns
 
     start = _standing_start(problem)
     known: dict[str, int] = {}
+    if start is None and limits.work is not None:
+        # Short questions are most often proven at once, by best fit or by the encoding.
+        by_fit = place_by_patterns(problem, limits, improve=False)
+        if by_fit is not None and by_fit.status == "optimal":
+            return by_fit
     if start is None and len(problem.domains) >= _FEW:
-        by_patterns = _place_by_patterns(problem, limits)
+        if limits.work is not None:
+            few = replace(limits, work=_SOON_SHARE * limits.work)
+            soon = search(problem, few, progress=progress)
+            if soon.status == "optimal":
+                return soon
+        by_patterns = place_by_patterns(problem, _share_for_patterns(limits))
         if by_patterns is not None and by_patterns.status == "optimal":
             return by_patterns
         if by_patterns is not None:
@@ -77,14 +91,12 @@ def _go_on(
     return search(problem, limits, start=one.start, box=box, known=one.known)
 
 
-def _place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:
-    """The fleet engine's answer, where it knows every level of the problem."""
-    from placer.fleet.many import place_by_patterns
-
+def _share_for_patterns(limits: Limits) -> Limits:
+    """How long the fleet engine may take before the encoding does."""
     if limits.work is not None:
-        return place_by_patterns(problem, replace(limits, work=_PATTERN_SHARE * limits.work))
+        return replace(limits, work=_PATTERN_SHARE * limits.work)
     seconds = min(_PATTERN_SHARE * (limits.time_limit or math.inf), _PATTERN_SECONDS)
-    return place_by_patterns(problem, replace(limits, time_limit=seconds))
+    return replace(limits, time_limit=seconds)
 
 
 def is_large(problem: Problem) -> bool:

@@ -12,7 +12,7 @@ from placer.answer import Answer, Limits, solver_info
 from placer.check import check_placement, score
 from placer.cost import level_values
 from placer.errors import AllocationError, ModelError
-from placer.explain import explain_all, refused_by_count
+from placer.explain import MOST_EXPLAINED, explain_all, refused_by_count
 from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import first_fit, libxl
@@ -50,8 +50,10 @@ class SolveOptions:
     ``work`` is the same in CP-SAT's deterministic time (units of about a second), which no
     clock ends: equal questions have equal answers on every machine.
 
-    ``reasons``: whether to look for what stands against domains without a place.
-    ``baselines``: whether to ask the rules of thumb as well.
+    ``reasons``: whether to look for what stands against domains without a place; ``brief``:
+    by counting alone.
+    ``baselines``: whether to ask the rules of thumb as well. Without ``in_order`` any of several
+    equally good placements will do (O5), which is found sooner.
     """
 
     solver: Literal["cpsat", "libxl"] = "cpsat"
@@ -60,7 +62,9 @@ class SolveOptions:
     time_limit: float | None = None
     work: float | None = None
     reasons: bool = True
+    brief: bool = False
     baselines: bool = True
+    in_order: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -101,6 +105,7 @@ def solve(
         workers=chosen.workers,
         time_limit=chosen.time_limit,
         work=chosen.work,
+        in_order=chosen.in_order,
     )
     started = time.monotonic()
     first = _refuse_by_count(problem) or find_answer(problem, limits, progress)
@@ -108,7 +113,7 @@ def solve(
     interrupted = answer.interrupted
     try:
         unplaced = (
-            _explain(problem, answer, limits)
+            _explain(problem, answer, limits, brief=chosen.brief)
             if chosen.reasons and (failure is None or plan is not None)
             else _name_unplaced(problem, answer, "not explained")
         )
@@ -350,7 +355,9 @@ def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refus
     return tuple(Refusal(domain=domain.name, reason=reason) for domain in problem.domains)
 
 
-def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal, ...]:
+def _explain(
+    problem: Problem, answer: Answer, limits: Limits, *, brief: bool
+) -> tuple[Refusal, ...]:
     """Say of every domain that has no place why, within a small budget.
 
     Raises KeyboardInterrupt where the user stops that.
@@ -370,4 +377,5 @@ def _explain(problem: Problem, answer: Answer, limits: Limits) -> tuple[Refusal,
     if limits.work is not None:
         work = min(work, _EXPLAIN_SHARE * limits.work)
     ask = Questions(replace(limits, time_limit=seconds), work=work, thorough=False)
-    return explain_all(problem, answer.placement, ask, thorough=False)
+    most = 0 if brief else MOST_EXPLAINED
+    return explain_all(problem, answer.placement, ask, thorough=False, most_explained=most)

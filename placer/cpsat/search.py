@@ -82,6 +82,7 @@ def search(
     were proven otherwise, by level, that of the cost for placements with every vcpu at home.
     """
     box = TimeBox(limits, progress) if box is None else box
+    in_order = in_order and limits.in_order
     return _Search(problem, limits, sizes, start, box, known or {}, in_order=in_order).run()
 
 

@@ -3,10 +3,11 @@
 from placer.explain.alone import Movable
 from placer.explain.asking import Ask, Asker
 from placer.explain.by_count import explain_by_count, refused_by_count
-from placer.explain.refuse import MOST_ASKS, explain, explain_all
+from placer.explain.refuse import MOST_ASKS, MOST_EXPLAINED, explain, explain_all
 
 __all__ = [
     "MOST_ASKS",
+    "MOST_EXPLAINED",
     "Ask",
     "Asker",
     "Movable",

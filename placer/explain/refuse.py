@@ -73,12 +73,14 @@ def explain_all(
     most_asks: int = MOST_ASKS,
     movable: Movable | None = None,
     thorough: bool = True,
+    most_explained: int = MOST_EXPLAINED,
 ) -> tuple[Refusal, ...]:
     """Return why each domain without a place has none, in the problem's order.
 
     ``placement`` leaves them out, or is None where all are refused because not all fit. Then
     domains that do fit are told which others keep them out. ``ask`` is asked at most
-    ``most_asks`` times for one of them, and twice as often for all.
+    ``most_asks`` times for one of them, and twice as often for all. Where ``placement`` is
+    given, those beyond ``most_explained`` are explained by counting alone.
     """
     budget = _Budget(ask, most_asks, thorough=thorough)
     if placement is None:
@@ -86,7 +88,7 @@ def explain_all(
     left, counts, refusals = LeftOver(problem, placement), Counts(problem), []
     for position, name in enumerate(placement.unplaced):
         domain = problem.domains[problem.domain_index[name]]
-        if position < MOST_EXPLAINED:
+        if position < most_explained:
             asker = budget.next_asker()
             refusal = explain_alone(problem, domain, asker, movable)
             refusals.append(refusal or left.explain(domain, asker, movable))

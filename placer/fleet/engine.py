@@ -84,11 +84,16 @@ _QUIET_SECONDS = 1.0
 
 
 def place_fleet(
-    problem: Problem, limits: Limits, progress: Progress | None = None
+    problem: Problem,
+    limits: Limits,
+    progress: Progress | None = None,
+    *,
+    improve_it: bool = True,
 ) -> Answer | None:
     """Place a fleet of plain domains; None where the problem asks for more than that.
 
     Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
+    Without ``improve_it`` the answer is that of best fit.
     """
     started = time.monotonic()
     if not is_fleet(problem):
@@ -99,7 +104,7 @@ def place_fleet(
     clock = _Clock(started, limits.time_limit)
     fleet = Fleet.of(problem, shapes)
     clock.listing = clock.elapsed
-    return _Engine(problem, fleet, limits, progress, clock).run()
+    return _Engine(problem, fleet, limits, progress, clock).run(improve_it=improve_it)
 
 
 def is_fleet(problem: Problem) -> bool:
@@ -158,7 +163,7 @@ class _Engine:
         self.cheapest = (0, 0)
         self.dives = 0
 
-    def run(self) -> Answer:
+    def run(self, *, improve_it: bool) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it.
 
         Where the relaxation cannot be solved the rest of the time goes to neighbourhoods.
@@ -168,6 +173,8 @@ class _Engine:
         self._construct()
         self.generator = self._new_generator(self.total - self.least_lack)
         self.pricers = self.generator.pricers
+        if not improve_it:
+            return self._answer()
         self._tell()
         try:
             try:

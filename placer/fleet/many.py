@@ -56,14 +56,15 @@ def place_many(problem: Problem, limits: Limits, progress: Progress | None = Non
     return _Batch(problem, limits, progress).run()
 
 
-def place_by_patterns(problem: Problem, limits: Limits) -> Answer | None:
+def place_by_patterns(problem: Problem, limits: Limits, *, improve: bool = True) -> Answer | None:
     """Return a placement by patterns with its bounds, where these are all levels there are.
 
     None where a domain is not plain, or where groups, the policy or what runs now have a say.
+    Without ``improve`` best fit alone, which is proven where every domain costs the least.
     """
     if not is_fleet(problem) or not all(map(is_plain, problem.domains)):
         return None
-    answer = place_fleet(problem, limits)
+    answer = place_fleet(problem, limits, improve_it=improve)
     if answer is None or answer.placement is None or check_placement(problem, answer.placement):
         return None
     return answer

@@ -26,7 +26,8 @@ class Patterns:
 
     - ``cost[k]``; ``homes[k, i]``: one assignment of the pattern, vnode by vnode.
     - ``use[k, r * P + p]``: what it takes, with the overhead of the domain where vnode 0
-      is, and none where another vnode may be exchanged with it; no placement takes less.
+      is, and none where another vnode elsewhere may be exchanged with it; no placement takes
+      less.
     - ``tight[k, r * P + p]``: the same with the overhead wherever vnode 0 may be, so that
       what fits by these figures fits.
     - ``missing_cost``: what every assignment costs at least that is neither one of these
@@ -63,6 +64,11 @@ def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
     homes, cost = _sort(homes, cost)
     use = _uses(demand, homes, host_type, overhead)
     tight = use if overhead else _charge_everywhere(use, homes[:, first], shape.overhead_pages)
+    if len(first) == shape.num_vnodes > 1:
+        together = np.flatnonzero((homes == homes[:, :1]).all(axis=1))
+        use[together, homes[together, 0]] += shape.overhead_pages
+        fits = (use <= host_type.capacity.reshape(-1)).all(axis=1)
+        homes, cost, use, tight = homes[fits], cost[fits], use[fits], tight[fits]
     return Patterns(cost=cost, homes=homes, use=use, tight=tight, missing_cost=missing_cost)
 
 

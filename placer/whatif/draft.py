@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from placer.answer import Limits, solver_info
+from placer.check import score
 from placer.cost import domain_cost
 from placer.domain import Domain
 from placer.frames import DomainFrames
@@ -13,8 +14,9 @@ from placer.host import Host, RunningDomain
 from placer.placement import PlacedDomain, Placement
 from placer.policy import Policy
 from placer.problem import DOM0_NAMES, Group, Problem, Running, as_running
-from placer.result import Result
+from placer.result import Result, Score
 from placer.run import Run, hosts_after
+from placer.whatif.figures import Figures
 from placer.whatif.patterns import matching
 
 
@@ -76,6 +78,16 @@ class Base:
     def after(self) -> dict[str, Host]:
         """Each host with all that the base placed on it, by name."""
         return {host.name: host for host in hosts_after(self.run)}
+
+    @cached_property
+    def figures(self) -> Figures:
+        """What the base leaves of each pnode."""
+        return Figures.of(self.problem.hosts, self.domains, self.placement.domains)
+
+    @cached_property
+    def score(self) -> Score:
+        """The figures of the placement; that it keeps the rules was checked when it was made."""
+        return score(self.as_problem, self.placement, ())
 
     @cached_property
     def cost_of(self) -> dict[str, int]:

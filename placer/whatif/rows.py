@@ -15,17 +15,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from placer.arrays import Ints
 from placer.check import score
 from placer.cost import domain_cost, pages_moved
-from placer.domain import OVERHEAD_PAGES
-from placer.host import Host
-from placer.placement import PlacedDomain, by_host, held_pages
+from placer.placement import PlacedDomain
 from placer.record import plain_values
 from placer.result import Level
 from placer.scenario import Scenario
 from placer.units import COST_UNITS
 from placer.whatif.draft import Base, Draft
+from placer.whatif.figures import Figures
 from placer.whatif.solving import Solved, WhatIfOptions
 
 SCENARIO_COLUMNS: Final = (
@@ -126,40 +124,15 @@ def failed_rows(number: int, key: str, scenario: Scenario, reason: str) -> Outco
     return Outcome(number=number, key=key, row=row, failed=True)
 
 
-# -- the figures of a placement ----------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loads:
-    """What the pnodes of a host have left, and what they carry."""
-
-    host: Host
-    free: Ints
-    usable: Ints
-    vcpus: Ints
-
-    @classmethod
-    def of(cls, host: Host, domains: Any, here: Sequence[PlacedDomain]) -> Loads:
-        """Count what is placed ``here``; ``domains`` are by name."""
-        placed = np.zeros(host.num_pnodes, dtype=np.int64)
-        held, vcpus = placed.copy(), placed.copy()
-        for run in host.running:
-            vcpus += run.vcpus_on
-        for answer in here:
-            placed += answer.pages_on
-            held += held_pages(domains[answer.domain], answer)
-            vcpus += np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
-        usable = np.maximum(host.free_pages - held - host.reserve_pages, 0)
-        return cls(host=host, free=host.free_pages - placed, usable=usable, vcpus=vcpus)
+# -- rows ---------------------------------------------------------------------------
 
 
 def base_rows(base: Base, options: WhatIfOptions) -> Outcome:
     """Return the rows of the base itself: every domain and every pnode."""
     scenario = Scenario(name=BASE_NAME)
-    run, problem = base.run, base.as_problem
+    run = base.run
     key = key_of(scenario, digest_of(base), options)
-    figures = _Figures.of(problem.hosts, base.domains, base.placement.domains)
-    points = score(problem, base.placement, ())
+    figures, points = base.figures, base.score
     refusals = {refusal.domain: refusal.reason for refusal in run.result.unplaced}
     cells: dict[str, Any] = {
         "scenario": BASE_NAME,
@@ -176,7 +149,7 @@ def base_rows(base: Base, options: WhatIfOptions) -> Outcome:
         "num_unplaced": len(base.domains) - points.placed,
         "mean_access_distance_slit": points.mean_access_distance if points.placed else None,
         **_level_cells(run.result.levels, points.cost),
-        **figures.cells(),
+        **_figure_cells(figures),
     }
     domains = []
     for name, domain in base.domains.items():
@@ -204,82 +177,19 @@ def base_rows(base: Base, options: WhatIfOptions) -> Outcome:
         key=key,
         row=_cells(cells.get(column) for column in SCENARIO_COLUMNS),
         domains=tuple(domains),
-        pnodes=tuple(figures.pnode_cells(BASE_NAME)),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Figures:
-    """The loads of all hosts."""
-
-    loads: tuple[Loads, ...]
-
-    @classmethod
-    def of(cls, hosts: Iterable[Host], domains: Any, placed: Sequence[PlacedDomain]) -> _Figures:
-        on = by_host(placed)
-        return cls(loads=tuple(Loads.of(host, domains, on.get(host.name, [])) for host in hosts))
-
-    @property
-    def usable(self) -> int:
-        return sum(int(load.usable.sum()) for load in self.loads)
-
-    def cells(self) -> dict[str, Any]:
-        """Free memory, and the largest domain of one vnode and of several that it holds."""
-        overhead = OVERHEAD_PAGES["pv"]
-        pnodes = [int(load.usable.max(initial=0)) for load in self.loads]
-        hosts = [int(load.usable.sum()) for load in self.loads]
-        return {
-            "num_hosts": len(self.loads),
-            "free_pages": sum(int(load.free.sum()) for load in self.loads),
-            "usable_pages": self.usable,
-            "largest_vnode_pages": max(0, max(pnodes, default=0) - overhead),
-            "largest_domain_pages": max(0, max(hosts, default=0) - overhead),
-        }
-
-    def pnode_cells(self, scenario: str, unlike: _Figures | None = None) -> Iterator[Cells]:
-        """Yield a row for each pnode, or for each pnode of hosts that are ``unlike`` others."""
-        before = {} if unlike is None else {load.host.name: load for load in unlike.loads}
-        for load in self.loads:
-            if _alike(load, before.get(load.host.name)):
-                continue
-            pcpus = np.bincount(load.host.pcpu_pnode, minlength=load.host.num_pnodes)
-            for pnode in range(load.host.num_pnodes):
-                yield _cells(
-                    (
-                        scenario,
-                        load.host.name,
-                        pnode,
-                        int(load.host.total_pages[pnode]),
-                        int(load.free[pnode]),
-                        int(load.usable[pnode]),
-                        int(load.vcpus[pnode]),
-                        int(pcpus[pnode]),
-                    )
-                )
-
-
-def _alike(load: Loads, other: Loads | None) -> bool:
-    return (
-        other is not None
-        and load.host.num_pnodes == other.host.num_pnodes
-        and bool((load.free == other.free).all())
-        and bool((load.usable == other.usable).all())
-        and bool((load.vcpus == other.vcpus).all())
-        and bool((load.host.total_pages == other.host.total_pages).all())
-        and load.host.num_pcpus == other.host.num_pcpus
+        pnodes=tuple(_pnode_cells(figures, BASE_NAME)),
     )
 
 
 def rows_of(base: Base, solved: Solved, number: int, key: str) -> Outcome:
     """Return the rows of an answer: domains and hosts that are as in the base are left out."""
     draft, scenario = solved.draft, solved.scenario
-    before = _Figures.of(base.problem.hosts, base.domains, base.placement.domains)
-    figures = _Figures.of(draft.hosts.values(), draft.domains, solved.placement.domains)
+    before, was = base.figures, base.score
+    figures = Figures.of(draft.hosts.values(), draft.domains, solved.placement.domains)
     cost, mean, num_placed = 0, None, len(solved.placement.domains)
     if solved.problem is not None and num_placed:
         points = score(solved.problem, solved.placement, ())
         cost, mean = points.cost, points.mean_access_distance
-    was = score(base.as_problem, base.placement, ())
     domains, moved, moved_pages_sum = _domain_rows(base, solved)
     cells: dict[str, Any] = {
         "scenario": scenario.name,
@@ -302,15 +212,48 @@ def rows_of(base: Base, solved: Solved, number: int, key: str) -> Outcome:
         ),
         "usable_pages_change": figures.usable - before.usable,
         **_level_cells(solved.levels, cost),
-        **figures.cells(),
+        **_figure_cells(figures),
     }
     return Outcome(
         number=number,
         key=key,
         row=_cells(cells.get(column) for column in SCENARIO_COLUMNS),
         domains=tuple(domains),
-        pnodes=tuple(figures.pnode_cells(scenario.name, unlike=before)),
+        pnodes=tuple(_pnode_cells(figures, scenario.name, unlike=before)),
     )
+
+
+def _figure_cells(figures: Figures) -> dict[str, Any]:
+    """Free memory, and the largest domain of one vnode and of several that it holds."""
+    return {
+        "num_hosts": len(figures.loads),
+        "free_pages": sum(int(load.free.sum()) for load in figures.loads),
+        "usable_pages": figures.usable,
+        "largest_vnode_pages": figures.largest_vnode,
+        "largest_domain_pages": figures.largest_domain,
+    }
+
+
+def _pnode_cells(figures: Figures, scenario: str, unlike: Figures | None = None) -> Iterator[Cells]:
+    """Yield a row for each pnode, or for each pnode of hosts that are ``unlike`` others."""
+    before = {} if unlike is None else {load.host.name: load for load in unlike.loads}
+    for load in figures.loads:
+        if load.is_like(before.get(load.host.name)):
+            continue
+        pcpus = np.bincount(load.host.pcpu_pnode, minlength=load.host.num_pnodes)
+        for pnode in range(load.host.num_pnodes):
+            yield _cells(
+                (
+                    scenario,
+                    load.host.name,
+                    pnode,
+                    int(load.host.total_pages[pnode]),
+                    int(load.free[pnode]),
+                    int(load.usable[pnode]),
+                    int(load.vcpus[pnode]),
+                    int(pcpus[pnode]),
+                )
+            )
 
 
 def _level_cells(levels: Sequence[Level], cost: int) -> dict[str, Any]:

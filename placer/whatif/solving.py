@@ -30,7 +30,7 @@ _SUMS: Final = ("placed_priority", "auto_vnodes", "vcpus_off_home", "cost", "vcp
 class WhatIfOptions:
     """How each scenario is solved: ``work`` as in `SolveOptions`; the clock has no say.
 
-    ``reasons``: whether to say why domains are left without a place.
+    ``reasons``: whether to say why domains are left without a place, as counting finds.
     """
 
     work: float = 2.0
@@ -75,7 +75,9 @@ def solve_scenario(base: Base, scenario: Scenario, options: WhatIfOptions) -> So
         seed=seed_of(scenario, options.seed),
         work=options.work,
         reasons=options.reasons,
+        brief=True,
         baselines=False,
+        in_order=False,
     )
     problem = _whole(draft, scenario, homeless)
     if problem is None:
@@ -285,7 +287,11 @@ def _beside_what_stays(
     if placement is None:
         return None
     known = tuple(f for one in placement.domains if (f := frames[one.domain]) is not None)
-    if check_placement(problem, placement, known):
+    # Frames of hosts that are as they were lie where they lay, or where solving has put them
+    # beside those.
+    same = {id(host) for host in draft.base.problem.hosts}
+    changed = any(id(host) not in same for host in problem.hosts)
+    if check_placement(problem, placement, known if changed else None):
         return None
     levels: tuple[Level, ...] = ()
     if solved is None:

@@ -1,0 +1,88 @@
+"""What a placement leaves of each pnode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from placer.arrays import Ints
+from placer.domain import OVERHEAD_PAGES, Domain
+from placer.host import Host
+from placer.placement import PlacedDomain, by_host, held_pages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loads:
+    """One host, by pnode: what is free, what of that domains may have, and its vcpus.
+
+    ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead;
+    ``vcpus`` are the shared ones of running domains and all of placed ones.
+    """
+
+    host: Host
+    free: Ints
+    usable: Ints
+    vcpus: Ints
+
+    @classmethod
+    def of(cls, host: Host, domains: Mapping[str, Domain], here: Sequence[PlacedDomain]) -> Loads:
+        """Count what is placed ``here``; ``domains`` are by name."""
+        placed = np.zeros(host.num_pnodes, dtype=np.int64)
+        held, vcpus = placed.copy(), placed.copy()
+        for run in host.running:
+            vcpus += run.vcpus_on
+        for answer in here:
+            placed += answer.pages_on
+            held += held_pages(domains[answer.domain], answer)
+            vcpus += np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
+        usable = np.maximum(host.free_pages - held - host.reserve_pages, 0)
+        return cls(host=host, free=host.free_pages - placed, usable=usable, vcpus=vcpus)
+
+    def is_like(self, other: Loads | None) -> bool:
+        """Return whether all figures are those of ``other``."""
+        return (
+            other is not None
+            and self.host.num_pnodes == other.host.num_pnodes
+            and bool((self.free == other.free).all())
+            and bool((self.usable == other.usable).all())
+            and bool((self.vcpus == other.vcpus).all())
+            and bool((self.host.total_pages == other.host.total_pages).all())
+            and self.host.num_pcpus == other.host.num_pcpus
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The loads of all hosts, in their order."""
+
+    loads: tuple[Loads, ...]
+
+    @classmethod
+    def of(
+        cls,
+        hosts: Iterable[Host],
+        domains: Mapping[str, Domain],
+        placed: Sequence[PlacedDomain],
+    ) -> Figures:
+        """Count what is placed on the hosts."""
+        on = by_host(placed)
+        return cls(loads=tuple(Loads.of(host, domains, on.get(host.name, [])) for host in hosts))
+
+    @property
+    def usable(self) -> int:
+        """Pages that domains may have, on all hosts."""
+        return sum(int(load.usable.sum()) for load in self.loads)
+
+    @property
+    def largest_vnode(self) -> int:
+        """Pages of the largest PV domain of one vnode that has room."""
+        pages = max((int(load.usable.max(initial=0)) for load in self.loads), default=0)
+        return max(0, pages - OVERHEAD_PAGES["pv"])
+
+    @property
+    def largest_domain(self) -> int:
+        """Pages of the largest PV domain that has room on one host, a vnode on each pnode."""
+        pages = max((int(load.usable.sum()) for load in self.loads), default=0)
+        return max(0, pages - OVERHEAD_PAGES["pv"])
