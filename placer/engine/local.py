@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -11,6 +11,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from contextlib import ExitStack, closing
 from multiprocessing import get_context
 from typing import Any, Protocol
 
@@ -53,10 +54,13 @@ class Threads:
         self, task: Task, shared: Any, items: Sequence[Any]
     ) -> Iterator[tuple[int, Any | Failure]]:
         """See `Engine.run`."""
-        dealer = Dealer(items, self.workers)
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="placer")
+
+        def submit(chunk: list[Any]) -> Future[Any]:
+            return pool.submit(timed, task, shared, chunk)
+
         try:
-            yield from _drive(dealer, lambda chunk: pool.submit(timed, task, shared, chunk))
+            yield from _drive(Dealer(items, self.workers), [submit] * self.workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -75,7 +79,7 @@ def _work(items: list[Any]) -> tuple[float, list[Any]]:
 
 
 class Processes:
-    """Processes of this machine; one that is lost is replaced, and its items are done again."""
+    """Processes of this machine; one that is lost is replaced, and its chunk is done again."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -84,52 +88,66 @@ class Processes:
         self, task: Task, shared: Any, items: Sequence[Any]
     ) -> Iterator[tuple[int, Any | Failure]]:
         """See `Engine.run`."""
-        dealer = Dealer(items, self.workers)
-        while (yield from self._run_pool(dealer, task, shared)):
-            pass
+        with ExitStack() as stack:
+            workers = [
+                stack.enter_context(closing(_Process(task, shared)))
+                for _ in range(min(self.workers, len(items)))
+            ]
+            dealer = Dealer(items, self.workers)
+            yield from _drive(dealer, [worker.submit for worker in workers])
 
-    def _run_pool(
-        self, dealer: Dealer[Any], task: Task, shared: Any
-    ) -> Generator[tuple[int, Any | Failure], None, bool]:
-        """Go on with a new pool; return whether it was lost before all was done."""
-        pool = ProcessPoolExecutor(
-            self.workers,
+
+class _Process:
+    """A pool of one process each, so that it is known whose chunk a lost one had."""
+
+    def __init__(self, task: Task, shared: Any) -> None:
+        self._arguments = task, shared
+        self._pool = self._open()
+
+    def _open(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            1,
             mp_context=get_context("spawn"),
             initializer=_start_worker,
-            initargs=(task, shared),
+            initargs=self._arguments,
         )
+
+    def submit(self, items: list[Any]) -> Future[Any]:
+        """Let the process, a new one where the last is lost, do a chunk."""
         try:
-            yield from _drive(dealer, lambda chunk: pool.submit(_work, chunk))
+            return self._pool.submit(_work, items)
         except BrokenExecutor:
-            return True
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return False
+            self.close()
+            self._pool = self._open()
+            return self._pool.submit(_work, items)
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _drive(
-    dealer: Dealer[Any], submit: Callable[[list[Any]], Future[Any]]
+    dealer: Dealer[Any], workers: Sequence[Callable[[list[Any]], Future[Any]]]
 ) -> Iterator[tuple[int, Any | Failure]]:
-    """Keep chunks under way until all are done.
-
-    Raises BrokenExecutor where the pool is lost; the chunks that were under way are dealt again.
-    """
-    jobs: dict[Future[Any], list[int]] = {}
+    """Keep every worker at one chunk until all are done."""
+    idle = list(workers)
+    jobs: dict[Future[Any], tuple[Callable[[list[Any]], Future[Any]], list[int]]] = {}
     while True:
-        while len(jobs) < dealer.most_at_once and (chunk := dealer.next_chunk()):
-            jobs[submit([dealer.items[number] for number in chunk])] = chunk
+        while idle and (chunk := dealer.next_chunk()):
+            worker = idle.pop()
+            jobs[worker([dealer.items[number] for number in chunk])] = worker, chunk
         if not jobs:
             return
         done, _ = wait(jobs, return_when=FIRST_COMPLETED)
-        for job in sorted(done, key=lambda job: jobs[job]):
-            chunk, error = jobs.pop(job), job.exception()
+        for job in sorted(done, key=lambda job: jobs[job][1]):
+            worker, chunk = jobs.pop(job)
+            idle.append(worker)
+            error = job.exception()
             if isinstance(error, BrokenExecutor):
-                for lost in (chunk, *jobs.values()):
-                    yield from dealer.fail(lost, "the worker process was lost")
-                raise error
-            if error is not None:
+                yield from dealer.fail(chunk, "the worker process was lost")
+            elif error is not None:
                 yield from dealer.fail(chunk, reason_of(error))
-                continue
-            seconds, answers = job.result()
-            dealer.finish(chunk, seconds)
-            yield from zip(chunk, answers, strict=True)
+            else:
+                seconds, answers = job.result()
+                dealer.finish(chunk, seconds)
+                yield from zip(chunk, answers, strict=True)
