@@ -8,6 +8,7 @@ import typer
 
 from placer.cli.exit_code import exit_code_of
 from placer.cli.place import read_problem
+from placer.cli.progress import progress
 from placer.cli.streams import write_out
 
 if TYPE_CHECKING:
@@ -79,18 +80,21 @@ def explain(
         cost_slack=_no_slack(),
     )
     options = SolveOptions(seed=seed, workers=workers, time_limit=time_limit, reasons=False)
-    solution = solve(problem, options)
+    with progress() as tell:
+        solution = solve(problem, options, progress=tell)
     refusals = solution.result.unplaced
     known = solution.result.status in ("infeasible", "optimal", "feasible")
     if refusals and known and not solution.result.interrupted:
         limits = Limits(seed=seed, workers=workers, time_limit=time_limit)
-        refusals = explain_all(
-            problem,
-            solution.result.placement,
-            Questions(limits, work=_WORK),
-            most_asks=_MOST_ASKS,
-            movable=_movable(host),
-        )
+        with progress() as tell:
+            tell("looking for reasons")
+            refusals = explain_all(
+                problem,
+                solution.result.placement,
+                Questions(limits, work=_WORK),
+                most_asks=_MOST_ASKS,
+                movable=_movable(host),
+            )
     if as_json:
         from placer.record import format_json
 

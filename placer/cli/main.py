@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from placer import __version__
 from placer.cli.balloon import balloon
 from placer.cli.check import check
+from placer.cli.config import app as config
+from placer.cli.defaults import PREFIX, read_defaults, refuse_faulty_environment
 from placer.cli.exit_code import ExitCode
 from placer.cli.explain import explain
 from placer.cli.export import export
@@ -28,7 +31,6 @@ from placer.errors import ModelError, PlacerError
 app = typer.Typer(
     name="placer",
     help="Proven NUMA placement of virtual machines.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -44,6 +46,7 @@ app.command()(verify)
 app.command()(balloon)
 app.command()(report)
 app.add_typer(whatif)
+app.add_typer(config)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,7 +77,11 @@ def main() -> None:
     sys.excepthook = report_unexpected
     command = typer.main.get_command(app)
     try:
-        command(prog_name="placer")
+        given = {}
+        if COMPLETION not in os.environ:
+            refuse_faulty_environment(command, os.environ)
+            given = read_defaults(command, os.environ).values
+        command(prog_name="placer", auto_envvar_prefix=PREFIX, default_map=given)
     except ModelError as error:
         say_error(error)
         say(_REPORT)
@@ -86,7 +93,10 @@ def main() -> None:
         sys.exit(ExitCode.INTERRUPTED)
 
 
-_REPORT = (
+COMPLETION: Final = "_PLACER_COMPLETE"
+"""Set where a shell asks for completions."""
+
+_REPORT: Final = (
     "this is a defect of placer: please report it with the inputs and with what "
     "`placer --debug` prints for the same command"
 )

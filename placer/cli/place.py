@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from placer.cli.exit_code import exit_code_of
+from placer.cli.progress import progress
 from placer.cli.streams import say, say_warnings, show, write_out
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def place(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print placement.json and nothing else.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Place domains on hosts: vnodes on pnodes, vcpus on pcpus, pages in frames."""
     from placer.report.folder import refuse_unless_replaceable, write_run
@@ -155,7 +156,8 @@ def place(
         time_limit=time_limit,
     )
     clock.note("read")
-    solution = solve(problem, options, progress=None if quiet else say)
+    with progress(quiet=quiet) as tell:
+        solution = solve(problem, options, progress=tell)
     clock.note("solved")
     run = Run(problem=problem, result=solution.result, frames=solution.frames)
     if out is not None:

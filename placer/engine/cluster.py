@@ -18,7 +18,7 @@ _PATIENCE: Final = "10s"
 
 
 class Cluster:
-    """Workers of a Dask cluster: what all items are about is sent to each of them once."""
+    """Workers of a Dask cluster: what all items are about is sent once, and fetched by each."""
 
     def __init__(self, workers: int, scheduler: str | None = None) -> None:
         self.workers = workers
@@ -78,6 +78,10 @@ class Cluster:
             yield client
 
 
+def _give(shared: Any) -> Any:
+    return shared
+
+
 def _drive(
     client: Client, task: Task, shared: Any, items: Sequence[Any], workers: int
 ) -> Iterator[tuple[int, Any | Failure]]:
@@ -86,7 +90,9 @@ def _drive(
     dealer = Dealer(items, max(workers, len(client.scheduler_info()["workers"])))
     chunks: dict[Any, list[int]] = {}
     under_way = as_completed()
-    (sent,) = client.scatter([shared], broadcast=True)
+    # Given by a task and not scattered: when the last worker that has it is lost, the scheduler
+    # has another give it again. Workers fetch it once each.
+    sent = client.submit(_give, shared, pure=False)
 
     def submit() -> bool:
         chunk = dealer.next_chunk()
@@ -113,7 +119,5 @@ def _drive(
             yield from zip(chunk, answers, strict=True)
         else:
             yield from dealer.fail(chunk, reason_of(error))
-        if sent.status != "finished":  # with its last worker what was sent is gone too
-            (sent,) = client.scatter([shared], broadcast=True)
         while len(chunks) < dealer.most_at_once and submit():
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -72,3 +73,31 @@ def spawn_placer(*arguments: object, cwd: Path | None = None, **environment: str
     with start_placer(arguments, cwd, **environment) as process:
         out, err = process.communicate(timeout=120)
     return Ended(process.returncode, out, err)
+
+
+def watch_placer(*arguments: object, cwd: Path | None = None, **environment: str) -> Ended:
+    """Run ``placer`` with a terminal as its standard error: ``err`` is what a person sees there."""
+    terminal, side = pty.openpty()
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    seen = bytearray()
+    with subprocess.Popen(
+        [sys.executable, "-m", "placer", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color", **environment},
+        stdout=subprocess.PIPE,
+        stderr=side,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        os.close(side)
+        while True:
+            try:
+                data = os.read(terminal, 4096)
+            except OSError:  # Linux says so where the other side is closed
+                break
+            if not data:
+                break
+            seen += data
+        os.close(terminal)
+        out, _ = process.communicate(timeout=120)
+    return Ended(process.returncode, out, seen.decode(errors="replace"))

@@ -24,6 +24,7 @@ COMMANDS = (
     "whatif frontier",
     "whatif sweep",
     "whatif compare",
+    "config show",
 )
 
 
