@@ -10,6 +10,8 @@ import typer
 from placer.cli.streams import say, show, write_file, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from placer.report.page import Shown
     from placer.run import Run
 
@@ -28,6 +30,9 @@ def report(
     whatif: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Show the what-if results of this folder.")
     ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the page's charts as SVG files.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not say what was written.")] = False,
 ) -> None:
     """Show a finished run: as a page, as tables for a spreadsheet, or here."""
@@ -35,16 +40,21 @@ def report(
 
     finished = read_run(run)
     before = None if compare is None else read_run(compare)
-    if html is not None:
-        from placer.report.page import render_page
-
+    if html is not None or pictures is not None:
         shown = _shown(finished, before, compare, whatif)
-        write_file(html, render_page(finished, run.resolve().name, shown))
+        if html is not None:
+            from placer.report.page import render_page
+
+            write_file(html, render_page(finished, run.resolve().name, shown))
+        if pictures is not None:
+            from placer.report.page import pictures as pictures_of
+
+            _write_all(pictures, pictures_of(finished, shown), "--pictures")
     if csv is not None:
         _write_tables(finished, before, whatif, csv)
-    if html is None and csv is None:
+    if html is None and csv is None and pictures is None:
         _show(finished, before, whatif)
-    for path in (html, csv):
+    for path in (html, pictures, csv):
         if path is not None and not quiet:
             say(f"wrote {path}")
 
@@ -68,13 +78,17 @@ def _write_tables(run: Run, before: Run | None, whatif: Path | None, folder: Pat
     from placer.report.spreadsheet import spreadsheet_files
     from placer.report.whatif_folder import read_texts
     from placer.whatif.compare import compare_runs
-    from placer.whole_file import write_whole_files
 
     more = [] if whatif is None else list(read_texts(whatif))
     if before is not None:
         more.append(("compare.csv", format_compared(list(compare_runs(before, run)))))
-    texts = spreadsheet_files(run, more)
-    with writing(folder, "--csv"):
+    _write_all(folder, spreadsheet_files(run, more), "--csv")
+
+
+def _write_all(folder: Path, texts: Mapping[str, str], option: str) -> None:
+    from placer.whole_file import write_whole_files
+
+    with writing(folder, option):
         folder.mkdir(parents=True, exist_ok=True)
         write_whole_files({folder / name: text.encode() for name, text in texts.items()})
 

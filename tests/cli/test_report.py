@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
 from placer.report.folder import write_run
 from tests import sample_runs
@@ -47,6 +48,10 @@ def test_what_if_results_go_along(run: Path, tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     assert "fail pnode 0 of heatpipe" in page.read_text(encoding="utf-8")
     assert (tables / "whatif_pnodes.csv").is_file()
+    charts = tmp_path / "charts"
+    assert run_placer("report", run, "--whatif", out, "--pictures", charts).code == 0
+    assert {p.name for p in charts.iterdir()} == {"hosts.svg", "distances-0.svg", "scenarios.svg"}
+    assert all(fromstring(p.read_text(encoding="utf-8")).get("viewBox") for p in charts.iterdir())
     shown = run_placer("report", run, "--whatif", out)
     assert "fail pnode 1 of heatpipe" in shown.out
 

@@ -11,7 +11,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from placer.report.page import MOST_OPEN, Shown, render_page
-from placer.report.page.charts import frontier_plot, heat_map, use_of_hosts
+from placer.report.page.charts import frontier_plot, heat_map, scenarios_plot, use_of_hosts
 from placer.whatif.compare import compare_runs
 from placer.whatif.frontier import Point
 from placer.whatif.rows import base_rows
@@ -171,6 +171,7 @@ def test_charts_are_named_and_take_their_colours_from_the_page() -> None:
         heat_map(np.array([[10, 255], [21, 10]]), "Distances of <d>", "map0"),
         heat_map(np.full((20, 20), 10), "wide", "map1"),
         frontier_plot([point(0, 100), point(2, 80)]),
+        scenarios_plot(["base", "a $x$ <b>"], [0, 3], [0, 1], [10.0, 12.5]),
     ]
     for chart in charts:
         root = elements(chart)

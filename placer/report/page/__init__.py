@@ -18,7 +18,13 @@ from placer.arrays import Ints
 from placer.placement import PlacedDomain
 from placer.report.compared import summary_lines
 from placer.report.document import mean_distance
-from placer.report.page.charts import frontier_plot, heat_map, use_of_hosts
+from placer.report.page.charts import (
+    alone,
+    frontier_plot,
+    heat_map,
+    scenarios_plot,
+    use_of_hosts,
+)
 from placer.report.page.views import DomainView, HostView, host_views, shares_of_hosts, total_cost
 from placer.report.tables import LEVEL_UNITS
 from placer.run import Run
@@ -266,6 +272,28 @@ def _comparison(run: Run, shown: Shown) -> dict[str, Any] | None:
     }
 
 
+def pictures(run: Run, shown: Shown | None = None) -> dict[str, str]:
+    """Return the charts of the page as SVG files by name."""
+    extra = shown or Shown()
+    found = {"hosts.svg": use_of_hosts(*shares_of_hosts(run))}
+    found.update((f"distances-{n}.svg", str(one["svg"])) for n, one in enumerate(_maps(run)))
+    if extra.scenarios:
+        found["scenarios.svg"] = _scenarios_chart(extra.scenarios)
+    if len(extra.points) > 1:
+        found["frontier.svg"] = frontier_plot(extra.points)
+    return {name: alone(chart) for name, chart in found.items()}
+
+
+def _scenarios_chart(rows: Sequence[Cells]) -> str:
+    cells = [dict(zip(SCENARIO_COLUMNS, row, strict=True)) for row in rows]
+    return scenarios_plot(
+        [cell["scenario"] for cell in cells],
+        [int(cell["num_unplaced"] or 0) + int(cell["num_lost"] or 0) for cell in cells],
+        [int(cell["num_moved"] or 0) for cell in cells],
+        [float(cell["mean_access_distance_slit"] or 0) for cell in cells],
+    )
+
+
 def _whatif(shown: Shown) -> dict[str, Any] | None:
     if not shown.scenarios:
         return None
@@ -273,6 +301,7 @@ def _whatif(shown: Shown) -> dict[str, Any] | None:
     base = int(cells[0]["cost_slit_per_640000"] or 0)
     return {
         "frontier": Markup(frontier_plot(shown.points)) if len(shown.points) > 1 else "",
+        "chart": Markup(_scenarios_chart(shown.scenarios)),
         "rows": [_scenario(cell, base) for cell in cells[:MOST_ROWS]],
         "more": max(0, len(cells) - MOST_ROWS),
     }

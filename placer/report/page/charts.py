@@ -50,6 +50,7 @@ _STYLE: Final[Any] = {
 _MOST_BARS: Final = 120
 _MOST_LABELS: Final = 40
 _MOST_STEPS: Final = 200
+_MOST_SCENARIOS: Final = 60
 _MOST_FIGURES: Final = 16
 
 
@@ -170,6 +171,56 @@ def frontier_plot(points: Sequence[Point]) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8)
         return _svg(figure, "frontier", "Access cost against the number of domains moved")
+
+
+def scenarios_plot(
+    names: Sequence[str], left_out: Sequence[int], moved: Sequence[int], mean: Sequence[float]
+) -> str:
+    """Return scenarios as rows, the base first: what has no place, what moves, mean access.
+
+    ``mean`` is 0.0 where nothing is placed. At most 60 rows, the first ones.
+    """
+    names, mean = names[:_MOST_SCENARIOS], mean[:_MOST_SCENARIOS]
+    left_out, moved = left_out[:_MOST_SCENARIOS], moved[:_MOST_SCENARIOS]
+    with mpl.rc_context(_STYLE):
+        figure = _new_figure(9.6, 1.0 + 0.2 * len(names))
+        first, second, third = figure.subplots(1, 3, sharey=True)
+        places = range(len(names))
+        for axes, values, hue, title in (
+            (first, left_out, _HUES[3], "domains without a place"),
+            (second, moved, _HUES[1], "domains moved"),
+            (third, mean, _HUES[0], "mean access distance"),
+        ):
+            axes.barh(places, values, color=hue, height=0.7)
+            axes.set_title(title, fontsize=9)
+            axes.set_xlim(0, max(1, *values))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=axes is not third))
+        known = [value for value in mean if value]
+        if known:
+            third.set_xlim(10, max(10.5, *known) + 0.2)
+        shown = [name if len(name) <= 36 else f"{name[:35]}…" for name in names]
+        first.set_yticks(places, [_plain(name) for name in shown])
+        first.invert_yaxis()
+        return _svg(figure, "scenarios", "Scenarios: what has no place, what moves, mean access")
+
+
+def alone(chart: str) -> str:
+    """Return a chart as a file of its own, light or dark as its reader's screen is."""
+    start = chart.index(">") + 1
+    head = chart[:start].replace(
+        "<svg ",
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ',
+        1,
+    )
+    return f"{head}<style>{_COLOURS}</style>{chart[start:].rstrip()}\n"
+
+
+_COLOURS: Final = (
+    "svg{color-scheme:light dark;--paper:#ffffff;--ink:#1c2230;--line:#c9ced8;"
+    "--hue0:#2f6bab;--hue1:#d07a1f;--hue2:#9aa3b2;--hue3:#b3403a}"
+    "@media (prefers-color-scheme:dark){svg{--paper:#14171d;--ink:#e6e8ec;--line:#4a5261;"
+    "--hue0:#7db3e8;--hue1:#e39a4b;--hue2:#737d8d;--hue3:#ee8a83}}"
+)
 
 
 def _new_figure(width: float, height: float) -> Figure:
