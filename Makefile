@@ -1,4 +1,5 @@
 # make demo    virtual environment, install, both seed guests placed and shown
+# make studies the worked studies of reports/ again
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -13,7 +14,7 @@ PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 RUN = PATH="$(abspath $(BIN)):$$PATH"
 PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-.PHONY: help demo test lint types layers unit slow wheel-test constraints bench install format clean
+.PHONY: help demo test lint types layers unit slow wheel-test constraints bench install format clean studies
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -85,6 +86,12 @@ wheel-test: $(STAMP)
 	    python -m pip --disable-pip-version-check check && \
 	    cd build/wheel-test/source && \
 	    PLACER_TEST_INSTALLED=1 python -m pytest -n $(JOBS) -m "not slow" $(PYTEST_ARGS)
+
+# The worked studies: figures and pictures of reports/*-study-* from datasets/study-*.
+studies: study-seed study-fleet study-rebalance
+
+study-%: $(STAMP)
+	@$(RUN) sh datasets/study-$*/regenerate.sh build/study-$* reports/2026-11-24-study-$*
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/startup.py

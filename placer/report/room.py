@@ -69,7 +69,8 @@ def _print(found: Rooms, console: Console) -> None:
         number, bound = sum(room.number for room in rooms), sum(room.bound for room in rooms)
         known = "proven" if number == bound else f"{bound} at most"
         vnodes = "vnode" if shape.num_vnodes == 1 else "vnodes"
-        size = f"{format_pages(shape.memory_pages)}, {shape.num_vcpus} vcpus"
+        vcpus = "vcpu" if shape.num_vcpus == 1 else "vcpus"
+        size = f"{format_pages(shape.memory_pages)}, {shape.num_vcpus} {vcpus}"
         size += f", {shape.num_vnodes} {vnodes}"
         text = f"{shape.name} ({size}): {number} more fit, {known}"
         console.print(Text(printable(text)), soft_wrap=True)

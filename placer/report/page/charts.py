@@ -200,6 +200,7 @@ def scenarios_plot(
             third.set_xlim(10, max(10.5, *known) + 0.2)
         shown = [name if len(name) <= 36 else f"{name[:35]}…" for name in names]
         first.set_yticks(places, [_plain(name) for name in shown])
+        first.margins(y=0.01)
         first.invert_yaxis()
         return _svg(figure, "scenarios", "Scenarios: what has no place, what moves, mean access")
 
