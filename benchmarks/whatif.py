@@ -7,6 +7,7 @@ never the seconds.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import resource
 import statistics
 import time
@@ -33,7 +34,6 @@ from placer.scenario import (
 from placer.solve import SolveOptions, solve
 from placer.whatif.draft import Base
 from placer.whatif.many import number_scenarios, solve_all
-from placer.whatif.rows import Outcome
 from placer.whatif.solving import WhatIfOptions
 from tests.whatif.bases import GIB, domain_of
 
@@ -94,20 +94,21 @@ def _draw(rng: np.random.Generator, number: int) -> tuple[Change, ...]:
 
 def measure(
     base: Base, scenarios: Sequence[Scenario], name: EngineName, workers: int
-) -> tuple[float, float, list[Outcome]]:
-    """Return seconds, the growth of memory in MiB after the first tenth, and the outcomes."""
+) -> tuple[float, float, dict[int, str], int]:
+    """Return seconds, the growth of memory in MiB after the first tenth, digests and failures."""
     options = WhatIfOptions()
     numbered = number_scenarios(base, scenarios, options)
     started = time.monotonic()
-    found: list[Outcome] = []
-    early = 0
+    found: dict[int, str] = {}
+    early = failed = 0
     for outcome in solve_all(base, numbered, options, open_engine(name, workers=workers)):
-        found.append(outcome)
+        found[outcome.number] = hashlib.sha256(repr(outcome).encode()).hexdigest()
+        failed += outcome.failed
         if len(found) == len(numbered) // 10:
             early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = time.monotonic() - started
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early) / 1024
-    return seconds, growth, sorted(found, key=lambda outcome: outcome.number)
+    return seconds, growth, found, failed
 
 
 def main() -> None:
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     arguments = parser.parse_args()
     base, scenarios = make_base(), make_scenarios(arguments.scenarios)
-    first: list[Outcome] | None = None
+    first: dict[int, str] | None = None
     print(
         f"{'engine':>10} {'workers':>7} {'median s':>9} {'per s':>7} {'MiB more':>9} {'failed':>6}"
     )
@@ -128,14 +129,13 @@ def main() -> None:
         for workers in map(int, arguments.workers.split(",")):
             times, growths = [], []
             for _ in range(arguments.repeats):
-                seconds, growth, found = measure(base, scenarios, name, workers)
+                seconds, growth, found, failed = measure(base, scenarios, name, workers)
                 times.append(seconds)
                 growths.append(growth)
                 first = first or found
                 assert found == first
                 assert len(found) == len(scenarios)
             median = statistics.median(times)
-            failed = sum(outcome.failed for outcome in found)
             print(
                 f"{name:>10} {workers:>7} {median:>9.1f} {len(scenarios) / median:>7.1f} "
                 f"{max(growths):>9.1f} {failed:>6}",
