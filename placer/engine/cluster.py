@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = "10s"
 
+_IGNORE_INTERRUPTS: Final = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""Run by the workers of a cluster of our own: Ctrl-C reaches every process of a terminal."""
+
 
 class Cluster:
     """Workers of a Dask cluster: what all items are about is sent once, and fetched by each."""
@@ -54,6 +57,7 @@ class Cluster:
                     processes=True,
                     dashboard_address=":0",
                     silence_logs="CRITICAL",
+                    preload=[_IGNORE_INTERRUPTS],
                 ) as cluster,
                 Client(cluster) as client,
             ):

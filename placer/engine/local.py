@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -70,6 +71,8 @@ _SHARED: list[Any] = []
 
 
 def _start_worker(task: Task, shared: Any) -> None:
+    # Ctrl-C at a terminal reaches every process; the one that asks decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _SHARED[:] = [task, shared]
 
 

@@ -53,14 +53,22 @@ def run_placer(*arguments: object) -> Ended:
 
 
 def start_placer(
-    arguments: Sequence[object], cwd: Path | None = None, **environment: str
+    arguments: Sequence[object],
+    cwd: Path | None = None,
+    *,
+    own_group: bool = False,
+    **environment: str,
 ) -> subprocess.Popen[str]:
-    """Start ``placer`` in a process of its own, with both outputs to be read."""
+    """Start ``placer`` in a process of its own, with both outputs to be read.
+
+    With ``own_group`` it leads a group of processes, as at a terminal.
+    """
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return subprocess.Popen(
         [sys.executable, "-m", "placer", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": path, **environment},
+        start_new_session=own_group,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -194,6 +194,25 @@ def test_what_was_solved_before_a_kill_is_not_solved_again(base: Path, tmp_path:
         assert (out / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("engine", ["serial", "threads", "processes", "dask"])
+def test_ctrl_c_keeps_what_was_solved_and_leaves_no_trace(
+    base: Path, tmp_path: Path, engine: str
+) -> None:
+    out, many = tmp_path / "out", tmp_path / "many.toml"
+    many.write_text(
+        "".join(f'[[scenario]]\nname = "s{n}"\nsolve = "fresh"\n' for n in range(2000)),
+        encoding="utf-8",
+    )
+    arguments = ["whatif", "run", many, "--base", base / "run", "--out", out]
+    with start_placer([*arguments, "--engine", engine, "--workers", 2], own_group=True) as process:
+        while process.poll() is None and len(_lines(out)) < 4:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=100)
+    assert (process.returncode, told) == (130, "")
+    assert 4 <= len(_lines(out)) < 2000
+
+
 def _lines(out: Path) -> list[str]:
     file = out / "whatif.csv"
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
