@@ -15,10 +15,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from placer.answer import Limits
 from placer.check import check_placement, score
 from placer.cpulist import CpuList
 from placer.domain import Domain, VnodeMemory
+from placer.explain.count import misfit_of
+from placer.explain.room import Room
+from placer.fleet.part import may_run_on
 from placer.host import Host, RunningDomain
+from placer.pipeline import find_answer
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Group, Problem
 from tests.brute_force import count_choices, solve_by_brute_force
@@ -505,6 +510,20 @@ def test_interleaved_memory_has_equal_shares_on_its_set(
     problem = make_problem(make_host([4096] * 3), make_domain([2048], memory=interleaved))
     placement = place_simply(problem, 0, pages=[row])
     assert rules_broken(problem, placement) == rules
+
+
+@pytest.mark.parametrize("memory", [{"interleave_width": 2}, {"interleave_pnodes": (0, 1)}])
+def test_a_vnode_without_pages_interleaves_nothing(memory: dict[str, Any]) -> None:
+    policies = (VnodeMemory(), VnodeMemory(policy="interleave", **memory))
+    domain = make_domain([2048, 0], memory=policies)
+    narrow, wide = make_host([4096], name="narrow"), make_host([64, 64], name="wide")
+    problem = make_problem((narrow, wide), domain)
+    assert misfit_of(domain, Room(narrow)) is None
+    assert may_run_on(domain, narrow)
+    answer = find_answer(problem, Limits())
+    assert answer.placement is not None
+    assert [placed.host for placed in answer.placement.domains] == ["narrow"]
+    assert rules_broken(problem, answer.placement) == set()
 
 
 def test_the_short_granule_of_spilled_memory_lies_on_the_highest_pnode() -> None:

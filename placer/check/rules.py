@@ -87,7 +87,10 @@ def check_homes(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Vi
 
 
 def check_memory_policies(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Violation]:
-    """D2: strict vnodes lie at home, others in granules, interleaved ones in equal shares."""
+    """D2: strict vnodes lie at home, others in granules, interleaved ones in equal shares.
+
+    A vnode without pages has nothing to deal, whatever its policy.
+    """
     for i in range(placed.num_vnodes):
         memory = domain.memory[min(i, domain.num_vnodes - 1)]
         on = placed.pages[i]
@@ -96,7 +99,7 @@ def check_memory_policies(domain: Domain, placed: PlacedDomain, host: Host) -> I
             if away:
                 text = f"strict vnode {i} has {away} pages off its home"
                 yield Violation("D2 strict", domain.name, text)
-        if memory.policy in ("strict", "ballooned"):
+        if memory.policy in ("strict", "ballooned") or not on.any():
             continue
         counts = granule_counts(on)
         if counts is None:

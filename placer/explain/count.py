@@ -138,6 +138,8 @@ def _count_requests(view: View) -> Iterator[Shortage]:
             cpus = f'cpus = "{text}"'
             yield _request(f"{cpus} names no pcpu of {host.name}", cpus)
     for vnode, memory in enumerate(domain.memory):
+        if not domain.vnode_pages[vnode]:
+            continue
         given, width = memory.interleave_pnodes, memory.interleave_width
         if given is not None and max(given, default=0) >= view.num_pnodes:
             text = f"vnode {vnode} is interleaved over {pnodes_of(given)}"

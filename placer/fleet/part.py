@@ -18,7 +18,9 @@ def may_run_on(domain: Domain, host: Host) -> bool:
         return False
     if host.name in domain.forbidden_hosts or int(domain.vnode_pnode.max()) >= host.num_pnodes:
         return False
-    for memory in domain.memory:
+    for memory, pages in zip(domain.memory, domain.vnode_pages.tolist(), strict=True):
+        if not pages:
+            continue
         if max(memory.interleave_pnodes or (0,)) >= host.num_pnodes:
             return False
         if (memory.interleave_width or 1) > host.num_pnodes:
