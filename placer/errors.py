@@ -86,3 +86,7 @@ class AllocationError(PlacerError):
 
 class ModelError(PlacerError):
     """The solver rejected the model or an answer failed the checker: a defect of placer."""
+
+
+class EngineError(PlacerError):
+    """What was to be solved elsewhere was not: workers were lost, or a defect of placer."""

@@ -28,13 +28,18 @@ _SOON_SHARE: Final = 0.25
 """Of a limit of work, how much the encoding may take before patterns are tried."""
 
 
-def find_answer(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
+def find_answer(
+    problem: Problem,
+    limits: Limits,
+    progress: Progress | None = None,
+    start: Placement | None = None,
+) -> Answer:
     """Place the domains of ``problem``, by whatever engine answers such a question best.
 
     One plain domain is a quadratic core; where that is too large to be searched through, the
     encoding goes on from its best placement and bound. Up to 64 vnodes are one encoding,
     proven level by level; more are a fleet. The answer has a valid bound for each level,
-    whichever it was.
+    whichever it was. A ``start`` that keeps the rules is bettered; it may leave domains out.
     """
     started = time.monotonic()
     one = solve_one(problem, limits, progress=progress)
@@ -43,13 +48,14 @@ def find_answer(problem: Problem, limits: Limits, progress: Progress | None = No
     if one.start is None and is_large(problem):
         from placer.fleet.many import place_many
 
-        return place_many(problem, limits, progress)
+        return place_many(problem, limits, progress, start)
     if one.start is not None:
         return _go_on(problem, limits, progress, one, started)
     from placer.cpsat.search import search
     from placer.fleet.many import place_by_patterns
 
-    start = _standing_start(problem)
+    if start is None or (start.unplaced and not problem.allow_partial):
+        start = _standing_start(problem)
     known: dict[str, int] = {}
     if start is None and limits.work is not None:
         # Short questions are most often proven at once, by best fit or by the encoding.

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from placer.answer import Answer, Limits, solver_info
+from placer.answer import Answer, Limits, Progress, solver_info
 from placer.check import check_placement, score
 from placer.cost import level_values
+from placer.engine import Engine, num_processors, open_engine
 from placer.errors import AllocationError, ModelError
 from placer.explain import MOST_EXPLAINED, explain_all, refused_by_count
 from placer.fleet.staying import place_beside
@@ -53,7 +54,9 @@ class SolveOptions:
     ``reasons``: whether to look for what stands against domains without a place; ``brief``:
     by counting alone.
     ``baselines``: whether to ask the rules of thumb as well. Without ``in_order`` any of several
-    equally good placements will do (O5), which is found sooner.
+    equally good placements will do (O5), which is found sooner. From 2 ``parts`` on the problem
+    is solved in so many parts at the most, side by side, and then repaired as a whole
+    (`placer.parts`).
     """
 
     solver: Literal["cpsat", "libxl"] = "cpsat"
@@ -65,6 +68,7 @@ class SolveOptions:
     brief: bool = False
     baselines: bool = True
     in_order: bool = True
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -75,6 +79,8 @@ class SolveOptions:
             raise ValueError(f"the limit of work is {self.work}, expected above 0")
         if not 0 <= self.seed < 1 << 31:
             raise ValueError(f"the seed is {self.seed}, expected 0 to 2147483647")
+        if self.parts < 1:
+            raise ValueError(f"parts is {self.parts}, expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +95,13 @@ class Solution:
 def solve(
     problem: Problem,
     options: SolveOptions | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Solution:
     """Place the domains of ``problem`` and realise the placement in frames.
+
+    ``engine`` solves the parts of ``options``, by default in threads, one for each part that
+    has a processor.
 
     Every placement passes the checker; one that does not is a defect and raises
     ModelError. With ``solver="libxl"`` libxl's own rule answers, and its score
@@ -108,8 +118,9 @@ def solve(
         in_order=chosen.in_order,
     )
     started = time.monotonic()
-    first = _refuse_by_count(problem) or find_answer(problem, limits, progress)
-    answer, plan, failure = _find_plan(problem, first, limits, started, progress)
+    find = _finder(chosen.parts, engine)
+    first = _refuse_by_count(problem) or find(problem, limits, progress)
+    answer, plan, failure = _find_plan(problem, first, find, limits, started, progress)
     interrupted = answer.interrupted
     try:
         unplaced = (
@@ -133,6 +144,21 @@ def solve(
     return Solution(result=result) if plan is None else _hold_against_checker(problem, result, plan)
 
 
+Finder = Callable[[Problem, Limits, Progress | None], Answer]
+
+
+def _finder(parts: int, engine: Engine | None) -> Finder:
+    """What answers: the problem as a whole, or in parts."""
+    if parts < 2:
+        return find_answer
+    from placer.parts import find_answer_by_parts
+
+    chosen = engine or open_engine("threads", workers=min(parts, num_processors()))
+    return lambda problem, limits, progress: find_answer_by_parts(
+        problem, limits, parts, chosen, progress
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     """A placement with the moves that lead there, its frames, and what its heaps cannot give."""
@@ -148,9 +174,10 @@ class _Plan:
 def _find_plan(
     problem: Problem,
     answer: Answer,
+    find: Finder,
     limits: Limits,
     started: float,
-    progress: Callable[[str], None] | None,
+    progress: Progress | None,
 ) -> tuple[Answer, _Plan | None, AllocationError | None]:
     """Realise an answer; where a heap cannot, solve again with what that teaches, in time.
 
@@ -181,7 +208,7 @@ def _find_plan(
         if progress is not None:
             progress(f"solving again: {failure}")
         narrower = narrowed(narrower, plan.failures)
-        answer = find_answer(narrower, left, progress)
+        answer = find(narrower, left, progress)
         answer.levels = bounded_by(first.levels, answer.levels, problem)
         if answer.status == "optimal" and any(lv.status != "optimal" for lv in answer.levels):
             answer.status = "feasible"

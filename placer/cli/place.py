@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.exit_code import exit_code_of
 from placer.cli.progress import progress
 from placer.cli.streams import say, say_warnings, show, write_out
@@ -109,7 +110,30 @@ def place(
         typer.Option(help="Build PV guests as released Xen does, or as the patches of 2013 did."),
     ] = EraChoice.UPSTREAM,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Threads of the solver.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=256,
+            help="Threads of the solver, 1 if absent; with --parts, how many are solved side by "
+            "side, if absent as many as there are processors.",
+            show_default=False,
+        ),
+    ] = None,
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=1024,
+            metavar="N",
+            help="Solve a large fleet in N parts side by side, then repair the whole.",
+        ),
+    ] = None,
+    engine: Annotated[
+        EngineChoice | None,
+        typer.Option(help="Where parts are solved: in threads if absent.", show_default=False),
+    ] = None,
+    scheduler: SchedulerOption = None,
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop with the best so far.")
     ] = None,
@@ -132,6 +156,12 @@ def place(
     if not domains and not rebalance:
         raise typer.BadParameter("expected a domain, or --rebalance", param_hint="DOMAIN")
     slack = _parse_percent(cost_slack)
+    if parts is None and (engine is not None or scheduler is not None):
+        hint = "--engine" if engine is not None else "--scheduler"
+        raise typer.BadParameter("expected together with --parts", param_hint=hint)
+    if parts is not None and solver is Solver.LIBXL:
+        raise typer.BadParameter("expected with --solver cpsat", param_hint="--parts")
+    on = None if parts is None else engine_of(engine or EngineChoice.THREADS, workers, scheduler)
     if out is not None:
         refuse_unless_replaceable(out)
     warnings: list[Fault] = []
@@ -152,12 +182,13 @@ def place(
     options = SolveOptions(
         solver="libxl" if solver is Solver.LIBXL else "cpsat",
         seed=seed,
-        workers=workers,
+        workers=workers or 1,
         time_limit=time_limit,
+        parts=parts or 1,
     )
     clock.note("read")
     with progress(quiet=quiet) as tell:
-        solution = solve(problem, options, progress=tell)
+        solution = solve(problem, options, progress=tell, engine=on)
     clock.note("solved")
     run = Run(problem=problem, result=solution.result, frames=solution.frames)
     if out is not None:

@@ -7,7 +7,7 @@ beyond this process.
 
 from placer.engine.deal import Failure, Task
 from placer.engine.local import Engine, Processes, Serial, Threads
-from placer.engine.open import ENGINES, EngineName, open_engine
+from placer.engine.open import ENGINES, EngineName, num_processors, open_engine
 
 __all__ = [
     "ENGINES",
@@ -18,5 +18,6 @@ __all__ = [
     "Serial",
     "Task",
     "Threads",
+    "num_processors",
     "open_engine",
 ]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from placer.engine.deal import Dealer, Failure, Task, reason_of, timed
+from placer.engine.deal import Answers, Dealer, Task, reason_of, timed
 from placer.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ class Cluster:
                 )
             ) from error
 
-    def run(
-        self, task: Task, shared: Any, items: Sequence[Any]
-    ) -> Iterator[tuple[int, Any | Failure]]:
+    def run(self, task: Task, shared: Any, items: Sequence[Any]) -> Answers:
         """See `placer.engine.Engine.run`."""
         with self._connect() as client:
             yield from _drive(client, task, shared, items, self.workers)
@@ -86,9 +84,7 @@ def _give(shared: Any) -> Any:
     return shared
 
 
-def _drive(
-    client: Client, task: Task, shared: Any, items: Sequence[Any], workers: int
-) -> Iterator[tuple[int, Any | Failure]]:
+def _drive(client: Client, task: Task, shared: Any, items: Sequence[Any], workers: int) -> Answers:
     from distributed import as_completed
 
     dealer = Dealer(items, max(workers, len(client.scheduler_info()["workers"])))

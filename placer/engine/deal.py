@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -30,14 +30,8 @@ class Failure:
     reason: str
 
 
-class Job(Protocol):
-    """A future: of `concurrent.futures`, or of Dask."""
-
-    def result(self) -> Any:
-        """What the task returned."""
-
-    def exception(self) -> BaseException | None:
-        """What it raised, None for nothing."""
+Answers = Generator[tuple[int, Any | Failure], None, None]
+"""The number of each item with its answer; closed, it ends what is under way."""
 
 
 def timed(task: Task, shared: Any, items: list[Any]) -> tuple[float, list[Any]]:

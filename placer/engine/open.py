@@ -12,6 +12,11 @@ EngineName = Literal["serial", "threads", "processes", "dask"]
 ENGINES: Final[tuple[EngineName, ...]] = ("serial", "threads", "processes", "dask")
 
 
+def num_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def open_engine(
     name: EngineName = "threads", *, workers: int | None = None, scheduler: str | None = None
 ) -> Engine:
@@ -23,7 +28,7 @@ def open_engine(
     """
     if scheduler is not None and name != "dask":
         raise InputError(Fault(source="--scheduler", field="engine", found=name, expected="dask"))
-    number = workers or len(os.sched_getaffinity(0))
+    number = workers or num_processors()
     if name == "serial":
         return Serial()
     if name == "threads":

@@ -19,6 +19,7 @@ from placer.fleet.expand import expand
 from placer.fleet.plan import Fleet, Plan
 from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
+from placer.placement import Placement
 from placer.problem import Problem
 from placer.result import Level
 from placer.units import COST_UNITS
@@ -89,11 +90,13 @@ def place_fleet(
     progress: Progress | None = None,
     *,
     improve_it: bool = True,
+    start: Placement | None = None,
 ) -> Answer | None:
     """Place a fleet of plain domains; None where the problem asks for more than that.
 
     Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
-    Without ``improve_it`` the answer is that of best fit.
+    Without ``improve_it`` the answer is that of best fit. A ``start`` is bettered; it may
+    leave domains out.
     """
     started = time.monotonic()
     if not is_fleet(problem):
@@ -104,7 +107,8 @@ def place_fleet(
     clock = _Clock(started, limits.time_limit)
     fleet = Fleet.of(problem, shapes)
     clock.listing = clock.elapsed
-    return _Engine(problem, fleet, limits, progress, clock).run(improve_it=improve_it)
+    engine = _Engine(problem, fleet, limits, progress, clock)
+    return engine.run(start, improve_it=improve_it)
 
 
 def is_fleet(problem: Problem) -> bool:
@@ -163,14 +167,14 @@ class _Engine:
         self.cheapest = (0, 0)
         self.dives = 0
 
-    def run(self, *, improve_it: bool) -> Answer:
+    def run(self, start: Placement | None = None, *, improve_it: bool) -> Answer:
         """Give the best plan that the time allows, also where Ctrl-C ends it.
 
         Where the relaxation cannot be solved the rest of the time goes to neighbourhoods.
         """
         if self.least_lack and not self.problem.allow_partial:
             return Answer(status="infeasible")
-        self._construct()
+        self._construct(start)
         self.generator = self._new_generator(self.total - self.least_lack)
         self.pricers = self.generator.pricers
         if not improve_it:
@@ -185,14 +189,21 @@ class _Engine:
             self.interrupted = True
         return self._answer()
 
-    def _construct(self) -> None:
-        """Best fit; where it leaves domains out, the densest first if that places more."""
+    def _construct(self, start: Placement | None) -> None:
+        """Best fit; where it leaves domains out, the densest first if that places more.
+
+        What a start leaves out is fitted in beside it.
+        """
         fill_best(self.plan)
         if self.plan.missing.any():
-            other = Plan(self.fleet)
-            fill_best(other, order=densest_first(self.fleet))
-            if other.rank < self.plan.rank:
-                self.plan = other
+            self._take_better(Plan(self.fleet), densest_first(self.fleet))
+        if start is not None:
+            self._take_better(Plan.of(self.fleet, self.problem, start))
+
+    def _take_better(self, plan: Plan, order: list[int] | None = None) -> None:
+        fill_best(plan, order=order)
+        if plan.rank < self.plan.rank:
+            self.plan = plan
 
     def _improve(self) -> None:
         self._relax(_FIRST_SHARE)

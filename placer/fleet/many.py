@@ -42,18 +42,25 @@ _IMPROVE_SHARE = 0.5
 """Of the time that is left then, how much may go into neighbourhoods where a proof follows."""
 
 
-def place_many(problem: Problem, limits: Limits, progress: Progress | None = None) -> Answer:
+def place_many(
+    problem: Problem,
+    limits: Limits,
+    progress: Progress | None = None,
+    start: Placement | None = None,
+) -> Answer:
     """Place a batch that is too large for one encoding; the best that the time allows.
 
-    Status ``unknown`` where no placement was found, ``infeasible`` where there is none.
+    Status ``unknown`` where no placement was found, ``infeasible`` where there is none. A
+    ``start`` keeps the rules; it may leave domains out, whatever the problem allows, and what
+    it leaves out is placed first.
     """
     if is_fleet(problem) and all(is_plain(domain) for domain in problem.domains):
-        answer = place_fleet(problem, limits, progress)
+        answer = place_fleet(problem, limits, progress, start=start)
         if answer is not None and (answer.placement is not None or answer.interrupted):
             return answer
         if answer is not None and answer.status == "infeasible":
             return answer
-    return _Batch(problem, limits, progress).run()
+    return _Batch(problem, limits, progress, start).run()
 
 
 def place_by_patterns(problem: Problem, limits: Limits, *, improve: bool = True) -> Answer | None:
@@ -81,10 +88,17 @@ class _Plain:
 
 
 class _Batch:
-    def __init__(self, problem: Problem, limits: Limits, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        limits: Limits,
+        progress: Progress | None,
+        start: Placement | None = None,
+    ) -> None:
         self.problem = problem
         self.limits = limits
         self.progress = progress
+        self.given = start
         self.box = TimeBox(limits, progress)
         grouped = {group.name for group in problem.groups}
         running = set(problem.running_now)
@@ -167,12 +181,25 @@ class _Batch:
     # -- start ---------------------------------------------------------------------------
 
     def _start(self, relaxed: _Plain) -> Placement | None:
-        """The best of three starts: as the relaxation says, odd ones first, one by one."""
+        """What was given, completed; else as the relaxation says, odd ones first, one by one."""
+        if self.given is not None:
+            found = self._completed(self.given)
+            if found is not None:
+                return found
         for found in (relaxed.placement, self._start_with_odd()):
             if found is not None and self._is_valid(found):
                 return found
         box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
         return construct(self.problem, self.limits, box)
+
+    def _completed(self, found: Placement) -> Placement | None:
+        """A start with what it leaves out placed beside it, or as far as is allowed."""
+        if not found.unplaced:
+            return found
+        loose = replace(self.problem, allow_partial=True)
+        box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
+        found = improve(loose, found, self.limits, box=box)
+        return found if self.problem.allow_partial or not found.unplaced else None
 
     def _is_valid(self, found: Placement) -> bool:
         """Whether a placement is one of the whole problem, by the checker."""

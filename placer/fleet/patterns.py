@@ -54,7 +54,7 @@ def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
     cost = _costs(shape.flow, host_type.distances, homes)
     homes, cost = _sort(homes, cost)
     demand = scaled_demand(shape, host_type)
-    first = [i for i in range(shape.num_vnodes) if i == 0 or _can_exchange(shape, i, 0)]
+    first = _like_the_first(shape)
     overhead = shape.overhead_pages if len(first) == 1 else 0
     kept = _first_of_each(_uses(demand, homes, host_type, overhead))
     charged = demand.copy()
@@ -70,6 +70,26 @@ def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:
         fits = (use <= host_type.capacity.reshape(-1)).all(axis=1)
         homes, cost, use, tight = homes[fits], cost[fits], use[fits], tight[fits]
     return Patterns(cost=cost, homes=homes, use=use, tight=tight, missing_cost=missing_cost)
+
+
+def find_patterns(known: Patterns, shape: DomainClass, host_type: HostType, homes: Ints) -> Ints:
+    """Return for each row of ``homes``, shape (N, V), the pattern that takes the same; else -1.
+
+    ``known`` are the patterns of the class on the type; of those that take the same the
+    cheapest is meant, to which the vnodes can be exchanged.
+    """
+    overhead = shape.overhead_pages if len(_like_the_first(shape)) == 1 else 0
+    demand = scaled_demand(shape, host_type)
+    number_of: dict[bytes, int] = {}
+    for number, use in enumerate(_uses(demand, known.homes, host_type, overhead)):
+        number_of.setdefault(use.tobytes(), number)
+    asked = _uses(demand, homes, host_type, overhead)
+    return np.array([number_of.get(use.tobytes(), -1) for use in asked], dtype=np.int64)
+
+
+def _like_the_first(shape: DomainClass) -> list[int]:
+    """The vnodes that vnode 0, where the overhead is, can be exchanged with, itself among them."""
+    return [i for i in range(shape.num_vnodes) if i == 0 or _can_exchange(shape, i, 0)]
 
 
 def _charge_everywhere(use: Ints, homes: Ints, overhead_pages: int) -> Ints:

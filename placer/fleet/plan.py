@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,9 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column
-from placer.fleet.patterns import Patterns, list_patterns
+from placer.fleet.patterns import Patterns, find_patterns, list_patterns
 from placer.fleet.shapes import DomainClass, HostType, Shapes
+from placer.placement import Placement
 from placer.problem import Problem
 
 Piece = tuple[int, int]
@@ -106,6 +108,31 @@ class Plan:
             self.position[host_type.hosts] = np.arange(host_type.count)
         self.placed = np.zeros(len(fleet.classes), dtype=np.int64)
         self.cost = 0
+
+    @classmethod
+    def of(cls, fleet: Fleet, problem: Problem, placement: Placement) -> Plan:
+        """Return a placement of ``problem`` as a plan.
+
+        Domains are left out that lie as no pattern does, or where the plan, which counts the
+        overhead generously, has no room for them.
+        """
+        plan = cls(fleet)
+        homes: dict[tuple[int, int], list[tuple[int, Ints]]] = defaultdict(list)
+        class_of = {n: shape.number for shape in fleet.classes for n in shape.domains}
+        for placed in placement.domains:
+            host = problem.host_index[placed.host]
+            key = class_of[problem.domain_index[placed.domain]], int(fleet.type_of[host])
+            homes[key].append((host, placed.home))
+        for (shape, kind), found in homes.items():
+            known = fleet.patterns.get((shape, kind))
+            if known is None:
+                continue
+            rows = np.array([home for _, home in found])
+            numbers = find_patterns(known, fleet.classes[shape], fleet.types[kind], rows)
+            for (host, _), number in zip(found, numbers.tolist(), strict=True):
+                if number >= 0 and (known.tight[number] <= plan.left_on(host)).all():
+                    plan.add(host, (shape, number))
+        return plan
 
     @property
     def missing(self) -> Ints:

@@ -8,7 +8,8 @@ from placer.engine import Engine, Failure
 from placer.errors import PlacerError
 from placer.scenario import Scenario
 from placer.whatif.draft import Base
-from placer.whatif.rows import Outcome, digest_of, failed_rows, key_of, rows_of
+from placer.whatif.keys import digest_of, key_of
+from placer.whatif.rows import Outcome, failed_rows, rows_of
 from placer.whatif.solving import WhatIfOptions, solve_scenario
 
 Numbered = tuple[int, str, Scenario]

@@ -6,8 +6,6 @@ the same bytes wherever it was found.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,12 +16,12 @@ import numpy as np
 from placer.check import score
 from placer.cost import domain_cost, pages_moved
 from placer.placement import PlacedDomain
-from placer.record import plain_values
 from placer.result import Level
 from placer.scenario import Scenario
 from placer.units import COST_UNITS
 from placer.whatif.draft import Base, Draft
 from placer.whatif.figures import Figures
+from placer.whatif.keys import digest_of, key_of
 from placer.whatif.solving import Solved, WhatIfOptions
 
 SCENARIO_COLUMNS: Final = (
@@ -96,24 +94,6 @@ class Outcome:
     domains: tuple[Cells, ...] = ()
     pnodes: tuple[Cells, ...] = ()
     failed: bool = False
-
-
-def digest_of(base: Base) -> str:
-    """Return what tells a base from every other."""
-    run = base.run
-    return _digest([plain_values(run.problem), plain_values(base.placement)])
-
-
-def key_of(scenario: Scenario, digest: str, options: WhatIfOptions) -> str:
-    """Return what tells a question from every other: base, changes and how it is solved."""
-    named = [[type(change).__name__, plain_values(change)] for change in scenario.changes]
-    limits = [scenario.name, scenario.solve, scenario.max_moves, scenario.max_moved_pages]
-    return _digest([digest, named, limits, plain_values(options)])[:16]
-
-
-def _digest(data: Any) -> str:
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def failed_rows(number: int, key: str, scenario: Scenario, reason: str) -> Outcome:

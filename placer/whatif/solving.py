@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -20,6 +19,7 @@ from placer.scenario import Scenario
 from placer.solve import SolveOptions, solve
 from placer.whatif.bounds import cost_bound, least_costs
 from placer.whatif.draft import Base, Draft, placed_run
+from placer.whatif.keys import seed_of
 from placer.whatif.settle import make_draft, without_a_host
 
 _SUMS: Final = ("placed_priority", "auto_vnodes", "vcpus_off_home", "cost", "vcpus_off_soft")
@@ -61,8 +61,9 @@ class Solved:
 def solve_scenario(base: Base, scenario: Scenario, options: WhatIfOptions) -> Solved:
     """Return the best answer that the work of ``options`` finds, checked.
 
-    Domains may be left out, but for those that run and stay. The seed is made of the scenario's
-    name and the seed of ``options``: the answer does not depend on what is solved before it.
+    Domains may be left out, but for those that run and stay. The seed is made of what the
+    scenario asks and the seed of ``options``: the answer does not depend on what is solved before
+    it, nor on what the scenario is called.
     Raises InputError for a change that cannot be made.
     """
     draft = make_draft(base, scenario)
@@ -93,12 +94,6 @@ def solve_scenario(base: Base, scenario: Scenario, options: WhatIfOptions) -> So
     else:
         found = _moving_at_most(draft, scenario, problem, solver)
     return replace(found, displaced=displaced, unplaced=(*found.unplaced, *refusals))
-
-
-def seed_of(scenario: Scenario, seed: int) -> int:
-    """Return a random seed of 31 bits for a scenario."""
-    digest = hashlib.sha256(f"{seed} {scenario.name}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def _whole(draft: Draft, scenario: Scenario, homeless: dict[str, str]) -> Problem | None:

@@ -39,3 +39,12 @@ def nap(shared: float, items: list[int]) -> list[int]:
     """Sleep a while for each item."""
     time.sleep(shared * len(items))
     return items
+
+
+def dawdle(shared: str, items: list[int]) -> list[int]:
+    """Answer item 0 at once; any other takes a minute, and leaves the file ``shared``."""
+    if items != [0]:
+        for _ in range(3000):
+            time.sleep(0.02)
+        Path(shared).write_text("done", encoding="utf-8")
+    return items

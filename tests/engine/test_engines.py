@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from placer.engine import ENGINES, EngineName, Failure, open_engine
 from placer.engine.deal import Dealer
 from placer.errors import InputError
-from tests.engine.tasks import die_always, die_once, square, stumble
+from tests.engine.tasks import dawdle, die_always, die_once, square, stumble
 
 
 def answers(name: EngineName, task: Any, shared: Any, items: list[int]) -> dict[int, Any]:
@@ -45,6 +46,14 @@ def test_an_item_that_kills_every_worker_is_a_failure(name: EngineName) -> None:
     found = answers(name, die_always, "", list(range(12)))
     assert isinstance(found.pop(5), Failure)
     assert found == {n: n for n in range(12) if n != 5}
+
+
+@pytest.mark.parametrize("name", ["serial", "threads", "processes"])
+def test_nothing_goes_on_for_who_wants_no_more(name: EngineName, tmp_path: Path) -> None:
+    finished = tmp_path / "finished"
+    with closing(open_engine(name, workers=2).run(dawdle, str(finished), [0, 1, 2])) as answered:
+        assert next(answered) == (0, 0)
+    assert not finished.exists()
 
 
 def test_chunks_grow_to_a_second_of_work_and_shrink_towards_the_end() -> None:

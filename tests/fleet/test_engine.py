@@ -11,7 +11,9 @@ from placer.cost import level_values
 from placer.cpsat.master import Duals, NoRelaxationError, RelaxedMaster
 from placer.cpsat.search import search
 from placer.fleet.engine import place_fleet
-from tests.fleet.tiny_fleets import draw_fleet
+from placer.fleet.plan import Plan
+from placer.placement import Placement
+from tests.fleet.tiny_fleets import draw_fleet, fleet_of
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -75,3 +77,30 @@ def test_equal_seeds_place_a_fleet_alike() -> None:
     assert one is not None
     assert other is not None
     assert one.placement == other.placement
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_placement_is_a_plan_again_and_a_start_is_never_made_worse(seed: int) -> None:
+    problem = replace(draw_fleet(seed), allow_partial=True)
+    found = place_fleet(problem, Limits(work=0.5))
+    assert found is not None
+    assert found.placement is not None
+    values = {level.name: level.value for level in found.levels}
+    plan = Plan.of(fleet_of(problem), problem, found.placement)
+    assert (plan.priority, plan.cost) == (values["placed_priority"], values["cost"])
+    again = place_fleet(problem, Limits(), improve_it=False, start=found.placement)
+    assert again is not None
+    assert {level.name: level.value for level in again.levels} == values
+
+
+def test_what_a_start_leaves_out_is_fitted_in_beside_it() -> None:
+    problem = make_fleet(100, 10, 0.5, 1)
+    found = place_fleet(problem, Limits(), improve_it=False)
+    assert found is not None
+    assert found.placement is not None
+    names = [domain.name for domain in problem.domains]
+    start = Placement(domains=found.placement.domains[::2], unplaced=tuple(names[1::2]))
+    again = place_fleet(problem, Limits(), improve_it=False, start=start)
+    assert again is not None
+    assert again.placement is not None
+    assert check_placement(problem, again.placement) == ()

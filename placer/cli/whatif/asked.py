@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from placer.cli.engines import EngineChoice
 from placer.cli.exit_code import ExitCode
 from placer.cli.progress import progress
 from placer.cli.streams import say, show
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from placer.whatif.draft import Base
     from placer.whatif.rows import Cells, Outcome
     from placer.whatif.solving import WhatIfOptions
-
-
-class EngineChoice(StrEnum):
-    """Where scenarios are solved."""
-
-    SERIAL = "serial"
-    THREADS = "threads"
-    PROCESSES = "processes"
-    DASK = "dask"
 
 
 BaseOption = Annotated[
@@ -55,10 +46,6 @@ EngineOption = Annotated[EngineChoice, typer.Option(help="Where scenarios are so
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, max=1024, help="How many side by side; the processors at hand."),
-]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="A Dask scheduler, or the file that it wrote."),
 ]
 WorkOption = Annotated[
     float,
@@ -138,13 +125,6 @@ def options_of(work: float, seed: int, reasons: bool) -> WhatIfOptions:
     if not work > 0:
         raise typer.BadParameter("expected above 0", param_hint="--work")
     return WhatIfOptions(work=work, seed=seed, reasons=reasons)
-
-
-def engine_of(engine: EngineChoice, workers: int | None, scheduler: str | None) -> Engine:
-    """Return the engine that was chosen."""
-    from placer.engine import open_engine
-
-    return open_engine(engine.value, workers=workers, scheduler=scheduler)
 
 
 def answer_all(

@@ -6,22 +6,20 @@ from typing import Annotated
 
 import typer
 
+from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
-    EngineChoice,
     EngineOption,
     HostOption,
     OutOption,
     QuietOption,
     ReasonsOption,
-    SchedulerOption,
     SeedOption,
     WorkersOption,
     WorkOption,
     answer_all,
     end_with,
-    engine_of,
     options_of,
     read_base,
 )

@@ -6,23 +6,21 @@ from typing import Annotated
 
 import typer
 
+from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.exit_code import ExitCode
 from placer.cli.streams import say, show
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
-    EngineChoice,
     EngineOption,
     HostOption,
     OutOption,
     QuietOption,
     ReasonsOption,
-    SchedulerOption,
     SeedOption,
     WorkersOption,
     WorkOption,
     answer_all,
-    engine_of,
     options_of,
     read_base,
 )

@@ -1,0 +1,107 @@
+"""A fleet solved in parts, side by side on an engine, and then as a whole from what they found."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from placer.answer import Answer, Limits, Progress
+from placer.check import check_placement
+from placer.engine import Engine, Failure
+from placer.errors import EngineError
+from placer.fleet.divide import Share, divide, problem_of
+from placer.fleet.part import placement_of
+from placer.pipeline import find_answer
+from placer.placement import PlacedDomain, Placement
+from placer.problem import Problem
+
+_PARTS_SHARE: Final = 0.6
+"""Of the time, how much the parts may take; the rest is for the whole."""
+
+_LAST_SECONDS: Final = 0.01
+"""What is left for the whole after Ctrl-C: enough for what the parts have, with its bounds."""
+
+
+def find_answer_by_parts(
+    problem: Problem,
+    limits: Limits,
+    most_parts: int,
+    engine: Engine,
+    progress: Progress | None = None,
+) -> Answer:
+    """Place the domains of ``problem`` in ``most_parts`` parts at the most, then repair the whole.
+
+    The parts (`placer.fleet.divide`) are solved by ``engine``, each with one thread and the seed
+    of ``limits``, in their share of the time. The repair begins with all that they placed,
+    places what is left, and improves across parts in the time that is left. Levels and bounds
+    are those of the whole problem. Raises EngineError where a part could not be solved.
+    """
+    shares = divide(problem, most_parts)
+    if len(shares) < 2:
+        return find_answer(problem, limits, progress)
+    started = time.monotonic()
+    each = _for_each_part(limits, len(shares), engine.workers)
+    found: list[PlacedDomain] = []
+    interrupted = False
+    try:
+        for number, (_, answer) in enumerate(
+            engine.run(solve_parts, (problem, each), shares), start=1
+        ):
+            if isinstance(answer, Failure):
+                raise EngineError(f"a part of the fleet could not be solved: {answer.reason}")
+            found.extend(answer)
+            if progress is not None:
+                progress(f"{number} of {len(shares)} parts solved, {len(found)} domains placed")
+    except KeyboardInterrupt:
+        interrupted = True
+    rest = _rest_of(limits, each, started, interrupted=interrupted)
+    answer = find_answer(problem, rest, progress, start=_start_of(problem, found))
+    answer.interrupted |= interrupted
+    return answer
+
+
+def solve_parts(
+    shared: tuple[Problem, Limits], shares: Sequence[Share]
+) -> list[list[PlacedDomain]]:
+    """Return what is placed of each part; what workers run."""
+    problem, limits = shared
+    answers = [find_answer(problem_of(problem, share), limits) for share in shares]
+    return [list(a.placement.domains) if a.placement is not None else [] for a in answers]
+
+
+def _for_each_part(limits: Limits, num_parts: int, workers: int) -> Limits:
+    """The limits of one part, where ``workers`` of them are solved side by side."""
+    rounds = math.ceil(num_parts / workers)
+    seconds, work = limits.time_limit, limits.work
+    return replace(
+        limits,
+        workers=1,
+        time_limit=None if seconds is None else _PARTS_SHARE * seconds / rounds,
+        work=None if work is None else _PARTS_SHARE * work,
+        in_order=False,
+    )
+
+
+def _rest_of(limits: Limits, each: Limits, started: float, *, interrupted: bool) -> Limits:
+    """The limits of the whole, after the parts."""
+    if interrupted:
+        return replace(limits, time_limit=_LAST_SECONDS, work=None)
+    seconds = limits.time_limit
+    if seconds is not None:
+        seconds = max(_LAST_SECONDS, seconds - (time.monotonic() - started))
+    work = None if limits.work is None or each.work is None else limits.work - each.work
+    return replace(limits, time_limit=seconds, work=work)
+
+
+def _start_of(problem: Problem, found: Sequence[PlacedDomain]) -> Placement | None:
+    """All that the parts have placed as a start, None where the checker refuses it.
+
+    Each part keeps the rules by itself; groups that no part could hold are between parts.
+    """
+    start = placement_of(problem, found)
+    if not found or check_placement(replace(problem, allow_partial=True), start):
+        return None
+    return start
