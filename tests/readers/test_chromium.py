@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from placer.report.page import render_page
-from tests.report.pages import EVIL, named_evil, thousand
+from tests.report.pages import EVIL, named_evil, thousand, with_scenarios
 
 pytestmark = pytest.mark.xdist_group("chromium")
 
@@ -21,6 +21,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, run in (("thousand", thousand()), ("evil", named_evil())):
         page = render_page(run, EVIL if name == "evil" else name)
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    base, shown = with_scenarios()
+    page = render_page(base.run, "what if", shown)
+    (folder / "whatif.html").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -54,8 +57,8 @@ def browser(
 
 def column(browser: Any, table: str, number: int) -> list[str]:
     script = (
-        "return [...document.getElementById(arguments[0]).tBodies[0].rows]"
-        ".map(row => row.cells[arguments[1]].textContent)"
+        "return [...document.getElementById(arguments[0]).rows]"
+        ".map(row => row.cells[arguments[1]]?.textContent ?? '')"
     )
     return list(browser.execute_script(script, table, number))
 
@@ -63,7 +66,8 @@ def column(browser: Any, table: str, number: int) -> list[str]:
 def press(browser: Any, table: str, number: int) -> str:
     """Press a column's head, and return how the table says that it is sorted."""
     script = (
-        "const head = document.getElementById(arguments[0]).tHead.rows[0].cells[arguments[1]];"
+        "const table = document.getElementById(arguments[0]).closest('table');"
+        "const head = table.tHead.rows[0].cells[arguments[1]];"
         "head.querySelector('button').click(); return head.getAttribute('aria-sort')"
     )
     return str(browser.execute_script(script, table, number))
@@ -87,13 +91,89 @@ def test_tables_sort_by_numbers_and_by_names(browser: Any, folder: Path) -> None
     assert sizes == sorted(sizes)
 
 
+def test_scenarios_sort_with_those_that_failed_last(browser: Any, folder: Path) -> None:
+    browser.get((folder / "whatif.html").as_uri())
+    browser.get_log("browser")
+    for number in range(12):
+        assert press(browser, "all-scenarios", number) == "ascending"
+        if number > 2:
+            assert column(browser, "all-scenarios", 1)[-1] == "failed"
+        assert press(browser, "all-scenarios", number) == "descending"
+        if number > 2:
+            assert column(browser, "all-scenarios", 1)[-1] == "failed"
+    press(browser, "all-scenarios", 3)
+    left_out = [int(text) for text in column(browser, "all-scenarios", 3)[:-1]]
+    assert left_out == sorted(left_out)
+    assert len(set(left_out)) > 1
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_hosts_are_found_by_their_name_and_by_their_domains(browser: Any, folder: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    browser.get((folder / "thousand.html").as_uri())
+    field = browser.find_element(By.CSS_SELECTOR, "input[data-filters=all-hosts]")
+    field.send_keys("server-007")
+    shown = (
+        "return [...document.querySelectorAll('#all-hosts details')].filter(d => !d.hidden).length"
+    )
+    assert browser.execute_script(shown) == 1
+    field.clear()
+    field.send_keys("guest-0042")
+    assert 1 <= browser.execute_script(shown) <= 2
+
+
+def test_no_label_is_cut_off_and_nothing_leaves_its_picture(browser: Any, folder: Path) -> None:
+    browser.get((folder / "thousand.html").as_uri())
+    browser.execute_script(
+        "for (const d of document.querySelectorAll('details')) d.open = d.id < 'host-2'"
+    )
+    beyond = browser.execute_script(
+        "const out = [];"
+        "for (const svg of document.querySelectorAll('.chart svg, .maps svg, #host-1 svg')) {"
+        "  const all = svg.getBoundingClientRect();"
+        "  for (const part of svg.querySelectorAll('text, circle, path.l')) {"
+        "    const box = part.getBoundingClientRect();"
+        "    if (!box.width && !box.height) continue;"
+        "    if (box.left < all.left - 1 || box.right > all.right + 1"
+        "        || box.top < all.top - 1 || box.bottom > all.bottom + 1)"
+        "      out.push(part.outerHTML.slice(0, 120));"
+        "  }"
+        "}"
+        "return out"
+    )
+    assert beyond == []
+
+
+def test_words_on_bars_can_be_read_in_light_and_dark(browser: Any, folder: Path) -> None:
+    browser.get((folder / "thousand.html").as_uri())
+    for scheme in ("light", "dark"):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+        contrasts = browser.execute_script(
+            "const part = c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;"
+            "const light = text => { const [r, g, b] = text.match(/\\d+/g).map(Number).map(part);"
+            "  return .2126 * r + .7152 * g + .0722 * b };"
+            "document.querySelectorAll('#host-1, #host-2').forEach(d => d.open = true);"
+            "return [...document.querySelectorAll('#host-1 .bar i, #host-2 .bar i')]"
+            "  .filter(i => i.textContent).map(i => getComputedStyle(i))"
+            "  .map(s => [light(s.color), light(s.backgroundColor)].sort((a, b) => b - a))"
+            "  .map(([a, b]) => (a + .05) / (b + .05))"
+        )
+        assert contrasts
+        assert min(contrasts) >= 4.5  # WCAG 2.2, 1.4.3
+
+
 def test_domains_are_found_by_typing(browser: Any, folder: Path) -> None:
     from selenium.webdriver.common.by import By
 
     browser.get((folder / "thousand.html").as_uri())
+    browser.find_element(By.CSS_SELECTOR, "#domains-table summary").click()
     browser.find_element(By.CSS_SELECTOR, "input[data-filters=all-domains]").send_keys("guest-0042")
     shown = browser.execute_script(
-        "return [...document.querySelectorAll('#all-domains tbody tr')].filter(r => !r.hidden)"
+        "return [...document.querySelectorAll('#all-domains tr')].filter(r => !r.hidden)"
         ".map(r => r.cells[0].textContent)"
     )
     assert shown == ["guest-0042"]
@@ -148,7 +228,7 @@ def test_the_page_is_complete_without_scripts(browser: Any, folder: Path) -> Non
         browser.get((folder / "thousand.html").as_uri())
         from selenium.webdriver.common.by import By
 
-        assert len(browser.find_elements(By.CSS_SELECTOR, "#all-domains tbody tr")) == 1000
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#all-domains tr")) == 1000
         assert browser.find_elements(By.CSS_SELECTOR, "th button") == []
         host = browser.find_element(By.CSS_SELECTOR, "#host-3 summary")
         host.click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,12 +12,20 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from placer.report.page import MOST_OPEN, Shown, render_page
-from placer.report.page.charts import frontier_plot, heat_map, scenarios_plot, use_of_hosts
+from placer.report.page.charts import (
+    ScenarioBar,
+    alone,
+    frontier_plot,
+    heat_map,
+    scenarios_plot,
+    use_of_hosts,
+)
+from placer.report.page.views import host_views
 from placer.whatif.compare import compare_runs
 from placer.whatif.frontier import Point
 from placer.whatif.rows import base_rows
 from tests import sample_runs
-from tests.report.pages import EVIL, named_evil, thousand
+from tests.report.pages import EVIL, named_evil, thousand, with_scenarios
 from tests.whatif.bases import QUICK, three_hosts
 
 MB = 1_000_000
@@ -115,7 +124,7 @@ def test_a_thousand_domains_make_less_than_three_megabytes() -> None:
     rows = [own for tag, own in reader.found if tag == "tr"]
     assert len(rows) > 1000
     details = [own for tag, own in reader.found if tag == "details"]
-    assert len(details) == 100 > MOST_OPEN
+    assert len(details) == 101 > MOST_OPEN
     assert not any("open" in own for own in details)
 
 
@@ -141,6 +150,54 @@ def test_a_comparison_and_what_if_results_are_shown() -> None:
     assert "no such <host>" in text
     assert 'id="all-scenarios"' in page
     assert "domains that may be moved" in text
+
+
+def test_who_loses_in_which_scenario_is_said() -> None:
+    base, shown = with_scenarios()
+    text = " ".join(" ".join(read(render_page(base.run, "r", shown)).text).split())
+    lost = [row for row in shown.scenario_domains if row[2] == "unplaced" and row[0] != "base"]
+    assert lost
+    for row in lost:
+        assert " ".join((*row[:3], row[5], row[-1])) in text
+
+
+def test_what_is_cut_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placer.report.page.MOST_ROWS", 3)
+    run = thousand()
+    left = len(run.placed) - 3
+    text = " ".join("".join(read(render_page(run, "r")).text).split())
+    assert f"and {left} more domains; domains.csv has them all" in text
+
+
+def test_domains_beside_one_another_on_a_bar_have_other_colours() -> None:
+    for host in host_views(thousand()):
+        for pnode in host.pnodes:
+            for bar in (pnode.memory, pnode.vcpus):
+                styles = [part.style for part in bar]
+                assert all(one != other for one, other in pairwise(styles))
+
+
+def test_links_have_the_colour_of_their_distance_on_every_host() -> None:
+    for host in host_views(thousand()):
+        for domain in host.domains:
+            for link in domain.links:
+                distance = int(link.title.split(": ")[1].split(",")[0])
+                assert link.step == {10: 0, 12: 1, 32: 4}[distance]
+
+
+def test_a_picture_alone_has_its_size_and_its_background() -> None:
+    chart = heat_map(np.array([[10, 21], [21, 10]]), "Distances", "map0")
+    root = elements(alone(chart).replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "", 1))
+    _, _, width, height = (float(part) for part in root.attrib["viewBox"].split())
+    assert float(root.attrib["width"]) == pytest.approx(width * 96 / 72, abs=1)
+    assert float(root.attrib["height"]) == pytest.approx(height * 96 / 72, abs=1)
+    assert "fill:var(--paper)" in root[1].attrib["style"]
+
+
+def test_a_host_says_to_a_pointer_how_full_it_is() -> None:
+    chart = use_of_hosts(["a", "b"], [[0.1, 0.2], [0.3, 0.4], [0.0, 0.1]], [[0.0, 0.5], [0.5, 1.0]])
+    assert "<title>a: 40 % of memory, 0.50 vcpus for each pcpu</title>" in chart
+    assert "<title>b: 60 % of memory, 1.50 vcpus for each pcpu</title>" in chart
 
 
 def point(moves: int, cost: int) -> Point:
@@ -171,7 +228,14 @@ def test_charts_are_named_and_take_their_colours_from_the_page() -> None:
         heat_map(np.array([[10, 255], [21, 10]]), "Distances of <d>", "map0"),
         heat_map(np.full((20, 20), 10), "wide", "map1"),
         frontier_plot([point(0, 100), point(2, 80)]),
-        scenarios_plot(["base", "a $x$ <b>"], [0, 3], [0, 1], [10.0, 12.5]),
+        scenarios_plot(
+            [
+                ScenarioBar(name="base", mean=10.0),
+                ScenarioBar(name="a $x$ <b>", left_out=3, moved=1, mean=12.5),
+                ScenarioBar(name="nothing"),
+                ScenarioBar(name="no such host", failed=True),
+            ]
+        ),
     ]
     for chart in charts:
         root = elements(chart)

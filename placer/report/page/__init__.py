@@ -15,23 +15,33 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from placer.arrays import Ints
+from placer.explain.text import count_of
 from placer.placement import PlacedDomain
 from placer.report.compared import summary_lines
 from placer.report.document import mean_distance
 from placer.report.page.charts import (
+    ScenarioBar,
     alone,
     frontier_plot,
     heat_map,
     scenarios_plot,
     use_of_hosts,
 )
-from placer.report.page.views import DomainView, HostView, host_views, shares_of_hosts, total_cost
+from placer.report.page.views import (
+    LINK_STEPS,
+    MOST_LINKED,
+    DomainView,
+    HostView,
+    host_views,
+    shares_of_hosts,
+    total_cost,
+)
 from placer.report.tables import LEVEL_UNITS
 from placer.run import Run
 from placer.units import ORDER_NAMES, format_pages
 from placer.whatif.compare import Compared
 from placer.whatif.frontier import Point
-from placer.whatif.rows import SCENARIO_COLUMNS, Cells
+from placer.whatif.rows import BASE_NAME, DOMAIN_COLUMNS, SCENARIO_COLUMNS, Cells
 
 MOST_DETAILED: Final = 3000
 """Up to so many domains each is drawn; more have their row in the table alone."""
@@ -40,7 +50,9 @@ MOST_OPEN: Final = 8
 """Up to so many hosts are shown at once; more are opened one by one."""
 
 MOST_ROWS: Final = 5000
+_MOST_LOSERS: Final = 1000
 _MOST_MAPS: Final = 24
+_LOSING: Final = frozenset({"unplaced", "lost"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +60,15 @@ class Shown:
     """What goes onto a page beside the run itself; empty for nothing.
 
     ``before`` and ``compared`` are another run's name and the domains of both; ``scenarios`` the
-    rows of whatif.csv, ``points`` the curve of frontier.csv.
+    rows of whatif.csv, ``scenario_domains`` those of whatif_domains.csv, ``points`` the curve of
+    frontier.csv.
     """
 
     before: str = ""
     before_run: Run | None = None
     compared: Sequence[Compared] = ()
     scenarios: Sequence[Cells] = ()
+    scenario_domains: Sequence[Cells] = ()
     points: Sequence[Point] = ()
 
 
@@ -86,6 +100,13 @@ def render_page(run: Run, title: str, shown: Shown | None = None) -> str:
             use=Markup(use_of_hosts(*shares_of_hosts(run))),
             open=len(hosts) <= MOST_OPEN,
             detailed=len(domains) <= MOST_DETAILED,
+            most_detailed=MOST_DETAILED,
+            most_linked=MOST_LINKED,
+            steps=list(_steps()),
+            unplaced_more=len(run.result.unplaced[MOST_ROWS:]),
+            domains_more=len(domains[MOST_ROWS:]),
+            moves_more=len(run.result.moves[MOST_ROWS:]),
+            maps_more=len(_matrices(run)) - len(parts["maps"]),
             style=Markup(style),
             script=Markup(script),
             script_hash=_hash(script),
@@ -147,8 +168,16 @@ def _subtitle(run: Run) -> str:
         "infeasible": "proven impossible",
         "unknown": "no answer",
     }
-    told = f"{len(problem.domains)} domains on {len(problem.hosts)} hosts, policy "
-    return f"{told}{problem.policy.name}: {words[result.status]}"
+    domains = count_of(len(problem.domains), "domain")
+    hosts = count_of(len(problem.hosts), "host")
+    return f"{domains} on {hosts}, policy {problem.policy.name}: {words[result.status]}"
+
+
+def _steps() -> Iterator[tuple[int, int | None]]:
+    """The distances that each colour of arcs beyond the first stands for."""
+    ends: list[int | None] = [*LINK_STEPS[1:], None]
+    for low, high in zip(LINK_STEPS, ends, strict=True):
+        yield low + 1, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +222,19 @@ def _levels(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def _maps(run: Run) -> Iterator[dict[str, Any]]:
-    """A heat map for each matrix that several pnodes have, with the hosts that have it."""
-    hosts_of: dict[bytes, list[str]] = {}
-    matrices: dict[bytes, Ints] = {}
+def _matrices(run: Run) -> dict[bytes, tuple[Ints, list[str]]]:
+    """Each matrix of several pnodes with the names of the hosts that have it."""
+    found: dict[bytes, tuple[Ints, list[str]]] = {}
     for host in run.problem.hosts:
         if host.num_pnodes > 1:
-            key = host.distances.tobytes()
-            matrices.setdefault(key, host.distances)
-            hosts_of.setdefault(key, []).append(host.name)
-    for number, (key, matrix) in enumerate(list(matrices.items())[:_MOST_MAPS]):
-        names = hosts_of[key]
+            _, names = found.setdefault(host.distances.tobytes(), (host.distances, []))
+            names.append(host.name)
+    return found
+
+
+def _maps(run: Run) -> Iterator[dict[str, Any]]:
+    """A heat map for each matrix, as many as are drawn."""
+    for number, (matrix, names) in enumerate(list(_matrices(run).values())[:_MOST_MAPS]):
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
         told = ", ".join(names[:4]) + more
         yield {
@@ -221,9 +252,9 @@ def _sizes(domains: Sequence[DomainView]) -> Iterator[dict[str, str | int]]:
     whole = sum(pages.values())
     for name in ORDER_NAMES.values() if whole else ():
         yield {
-            "name": name,
+            "name": f"{name[:-3]} {name[-3:]}",
             "count": counts[name],
-            "memory": format_pages(pages[name]),
+            "memory": format_pages(pages[name]) if counts[name] else "",
             "share": f"{100 * pages[name] / whole:.1f} %",
         }
 
@@ -286,11 +317,18 @@ def pictures(run: Run, shown: Shown | None = None) -> dict[str, str]:
 
 def _scenarios_chart(rows: Sequence[Cells]) -> str:
     cells = [dict(zip(SCENARIO_COLUMNS, row, strict=True)) for row in rows]
-    return scenarios_plot(
-        [cell["scenario"] for cell in cells],
-        [int(cell["num_unplaced"] or 0) + int(cell["num_lost"] or 0) for cell in cells],
-        [int(cell["num_moved"] or 0) for cell in cells],
-        [float(cell["mean_access_distance_slit"] or 0) for cell in cells],
+    return scenarios_plot([_bar(cell) for cell in cells])
+
+
+def _bar(cell: dict[str, str]) -> ScenarioBar:
+    if cell["status"] == "failed":
+        return ScenarioBar(name=cell["scenario"], failed=True)
+    mean = cell["mean_access_distance_slit"]
+    return ScenarioBar(
+        name=cell["scenario"],
+        left_out=int(cell["num_unplaced"]) + int(cell["num_lost"]),
+        moved=int(cell["num_moved"]),
+        mean=float(mean) if mean else None,
     )
 
 
@@ -299,11 +337,19 @@ def _whatif(shown: Shown) -> dict[str, Any] | None:
         return None
     cells = [dict(zip(SCENARIO_COLUMNS, row, strict=True)) for row in shown.scenarios]
     base = int(cells[0]["cost_slit_per_640000"] or 0)
+    losers = [
+        row
+        for cells_of in shown.scenario_domains
+        if (row := dict(zip(DOMAIN_COLUMNS, cells_of, strict=True)))["state"] in _LOSING
+        and row["scenario"] != BASE_NAME
+    ]
     return {
         "frontier": Markup(frontier_plot(shown.points)) if len(shown.points) > 1 else "",
         "chart": Markup(_scenarios_chart(shown.scenarios)),
         "rows": [_scenario(cell, base) for cell in cells[:MOST_ROWS]],
         "more": max(0, len(cells) - MOST_ROWS),
+        "losers": losers[:_MOST_LOSERS],
+        "losers_more": len(losers[_MOST_LOSERS:]),
     }
 
 
@@ -325,6 +371,7 @@ def _scenario(cell: dict[str, str], base: int) -> dict[str, Any]:
         "mean": f"{float(mean):.2f}" if mean else "",
         "cost": cost,
         "change": f"{100 * (cost - base) / base:+.1f} %" if base else "",
+        "gap_value": gap,
         "gap": "proven" if gap and not float(gap) else f"{100 * float(gap):.2f} %" if gap else "",
         "usable": cell["usable_pages"],
         "free": format_pages(int(cell["usable_pages"])),
