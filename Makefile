@@ -91,7 +91,7 @@ wheel-test: $(STAMP)
 studies: study-seed study-fleet study-rebalance
 
 study-%: $(STAMP)
-	@$(RUN) sh datasets/study-$*/regenerate.sh build/study-$* reports/2026-11-24-study-$*
+	@$(RUN) sh datasets/study-$*/regenerate.sh build/study-$* reports/2026-11-28-study-$*
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/startup.py

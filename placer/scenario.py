@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from placer.arrays import Ints
 from placer.cpulist import CpuList
@@ -197,6 +197,39 @@ Change = (
     | Ungroup
     | SetPolicy
 )
+
+
+_OPS: Final[dict[type, str]] = {
+    AddHosts: "add-host",
+    FailPnodes: "fail-pnode",
+    FailPcpus: "fail-pcpus",
+    FailMemory: "fail-memory",
+    ReplaceHosts: "replace-host",
+    SplitPnodes: "split-pnodes",
+    MergePnodes: "merge-pnodes",
+    SetHosts: "set-host",
+    CountHosts: "count-hosts",
+    AddDomains: "add",
+    RemoveDomains: "remove",
+    ResizeDomains: "resize",
+    PinDomains: "pin",
+    GroupDomains: "group",
+    Ungroup: "ungroup",
+    SetPolicy: "set-policy",
+}
+
+
+def op_of(change: Change) -> str:
+    """Return the operation of a scenario file that a change is."""
+    if isinstance(change, TakeHosts):
+        return f"{change.how}-host"
+    if isinstance(change, LimitHosts):
+        if change.lift:
+            return "allow-any-host"
+        return "forbid-hosts" if change.allowed is None else "allow-hosts"
+    if isinstance(change, PinDomains) and change.pnodes is None and change.pcpus is None:
+        return "unpin"
+    return _OPS[type(change)]
 
 
 @dataclass(frozen=True, kw_only=True)

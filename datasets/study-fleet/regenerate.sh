@@ -2,9 +2,18 @@
 # A fleet of 40 hosts: N-1 of every host, headroom for three shapes, NPS1 against NPS4.
 # usage, from the project's folder: regenerate.sh WORK REPORT
 set -eu
+if [ $# -ne 2 ]; then
+    echo "usage, from the project's folder: sh $0 WORK REPORT" >&2
+    exit 2
+fi
 work=$1 report=$2 here=datasets/study-fleet
+if [ -e "$work" ] && [ ! -e "$work/.study-fleet" ] && [ -n "$(ls -A "$work")" ]; then
+    echo "$0: $work is in use and is no earlier output of this study" >&2
+    exit 2
+fi
 rm -rf "$work"
 mkdir -p "$work" "$report"
+touch "$work/.study-fleet"
 placer place $here/domains.toml --host $here/hosts.toml --out "$work/run" --quiet >"$work/run.txt"
 placer whatif fail-each --base "$work/run" --out "$work/fail-each" --quiet >"$report/fail-each.txt" || test $? -eq 5
 placer whatif headroom --base "$work/run" --vm 'name:web memory:16GiB vcpus:4' \

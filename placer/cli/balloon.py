@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, show
 
 _VNODE: Final = re.compile(r"([0-9]{1,4})=(.+)", re.ASCII)
@@ -34,26 +35,30 @@ def balloon(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the new state as this run.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Balloon a placed domain of RUN, vnode by vnode, and say what that does to its locality."""
-    from placer.ballooning import balloon as change
-    from placer.report.ballooned import show_ballooned
-    from placer.report.folder import refuse_unless_replaceable, write_run
-    from placer.run import only_placed, read_run
-
     sizes = _vnode_sizes(vnode or [])
     if target is None and not sizes:
         raise typer.BadParameter("expected, or --vnode", param_hint="--target")
-    if out is not None:
-        refuse_unless_replaceable(out)
-    finished = read_run(run)
-    name = domain or only_placed(finished)
     pages = None if target is None else _pages(target, "--target")
-    found = change(finished, name, pages, sizes)
-    if out is not None:
-        write_run(out, found.run, log={"arguments": sys.argv[1:]})
+    with progress(f"reading {run}", quiet=quiet) as tell:
+        from placer.ballooning import balloon as change
+        from placer.report.ballooned import show_ballooned
+        from placer.report.folder import refuse_unless_replaceable, write_run
+        from placer.run import only_placed, read_run
+
+        if out is not None:
+            refuse_unless_replaceable(out)
+        finished = read_run(run)
+        name = domain or only_placed(finished)
+        tell(f"ballooning {name}")
+        found = change(finished, name, pages, sizes)
+        if out is not None:
+            tell(f"writing {out}")
+            write_run(out, found.run, log={"arguments": sys.argv[1:]})
     show(lambda stream: show_ballooned(finished, found, stream))
-    if out is not None:
+    if out is not None and not quiet:
         say(f"wrote {out}")
 
 

@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 
 from placer.cli.exit_code import ExitCode
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, write_out
 
 
 def check(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    quiet: QuietOption = False,
 ) -> None:
     """Recompute RUN from its inputs, without the solver, and say what does not agree."""
-    from placer.report.verify import verify_run
-    from placer.run import read_run
+    with progress(f"reading {run}", quiet=quiet) as tell:
+        from placer.report.verify import verify_run
+        from placer.run import read_run
 
-    verification = verify_run(run, read_run(run))
+        finished = read_run(run)
+        tell("recomputing")
+        verification = verify_run(run, finished)
     write_out("".join(f"{line}\n" for line in verification.checked))
     for fault in verification.faults:
         say(f"error: {fault}")

@@ -30,7 +30,8 @@ def show_config(
         typer.Argument(metavar="COMMAND", help="Of this command alone, such as: whatif run."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Also what neither a file nor the environment sets.")
+        bool,
+        typer.Option("--all/--no-all", help="Also what neither a file nor the environment sets."),
     ] = False,
 ) -> None:
     """Show which options have other defaults than the built-in ones, and why."""

@@ -18,6 +18,12 @@ PREFIX: Final = "PLACER"
 FILE_VARIABLE: Final = "PLACER_CONFIG"
 """Names the file that is read instead of the usual ones."""
 
+_ALIKE: Final = 0.85
+"""How alike a variable and that of an option are for the latter to be suggested."""
+
+_OF_TESTS: Final = ("PLACER_TEST_", "PLACER_XEN_CACHE")
+"""How variables begin that placer's own tests read."""
+
 SHARED: Final = "defaults"
 """The table for all commands that have the option."""
 
@@ -190,7 +196,9 @@ def _set(
 
 
 def _expected(error: typer.BadParameter) -> str:
-    return str(error.message).removeprefix("Input should be ").rstrip(".")
+    text = str(error.message).removeprefix("Input should be ").rstrip(".")
+    _, found, choices = text.partition(" is not one of ")
+    return f"one of {choices}" if found else text
 
 
 def _plain(value: Any) -> Any:
@@ -242,3 +250,20 @@ def refuse_faulty_environment(root: Any, environment: Mapping[str, str]) -> None
                 )
     if faults:
         raise InputError(faults)
+
+
+def unknown_variables(root: Any, environment: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield a warning for each variable that begins as those of options do, and is of none."""
+    known = {FILE_VARIABLE}
+    for name, command in (("", root), *commands_of(root)):
+        known |= {variable_of(name, option) for option in options_of(command).values()}
+    for variable in sorted(environment):
+        mine = variable.startswith(f"{PREFIX}_") and not variable.startswith(_OF_TESTS)
+        if mine and variable not in known:
+            near = get_close_matches(variable, sorted(known), n=1, cutoff=_ALIKE)
+            yield Fault(
+                source="environment",
+                field=variable,
+                found="an unknown name",
+                expected=f"{near[0]}?" if near else f"{FILE_VARIABLE} or that of an option",
+            )

@@ -8,7 +8,7 @@ import typer
 
 from placer.cli.exit_code import exit_code_of
 from placer.cli.place import read_problem
-from placer.cli.progress import progress
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import write_out
 
 if TYPE_CHECKING:
@@ -42,13 +42,23 @@ def explain(
         ),
     ],
     fallback: Annotated[
-        bool, typer.Option("--fallback", help="Replace faulty vNUMA options by their defaults.")
+        bool,
+        typer.Option(
+            "--fallback/--no-fallback", help="Replace faulty vNUMA options by their defaults."
+        ),
     ] = False,
     ignore_pnodes: Annotated[
-        bool, typer.Option("--ignore-pnodes", help="Choose anew the pnodes that domains name.")
+        bool,
+        typer.Option(
+            "--ignore-pnodes/--no-ignore-pnodes", help="Choose anew the pnodes that domains name."
+        ),
     ] = False,
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Explain what is left out where not all fit.")
+        bool,
+        typer.Option(
+            "--allow-partial/--no-allow-partial",
+            help="Explain what is left out where not all fit.",
+        ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads of the solver.")] = 1,
@@ -56,38 +66,41 @@ def explain(
         float | None,
         typer.Option(metavar="SECONDS", help="For the placement, and again for the reasons."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json/--no-json", help="Print JSON and nothing else.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Say of each domain where it fits, or why it does not and with what it would."""
-    from placer.answer import Limits
-    from placer.cpsat.feasible import Questions
-    from placer.explain import explain_all
-    from placer.solve import SolveOptions, solve
-
     if time_limit is not None and not time_limit > 0:
         raise typer.BadParameter("expected above 0", param_hint="--time-limit")
-    problem = read_problem(
-        domains,
-        host,
-        rebalance=False,
-        max_moves=None,
-        max_moved_pages=None,
-        warnings=[],
-        fallback=fallback,
-        ignore_pnodes=ignore_pnodes,
-        policy=None,
-        allow_partial=allow_partial,
-        cost_slack=_no_slack(),
-    )
-    options = SolveOptions(seed=seed, workers=workers, time_limit=time_limit, reasons=False)
-    with progress() as tell:
+    with progress("reading", quiet=quiet) as tell:
+        from placer.answer import Limits
+        from placer.cpsat.feasible import Questions
+        from placer.explain import explain_all
+        from placer.solve import SolveOptions, solve
+
+        problem = read_problem(
+            domains,
+            host,
+            rebalance=False,
+            max_moves=None,
+            max_moved_pages=None,
+            warnings=[],
+            fallback=fallback,
+            ignore_pnodes=ignore_pnodes,
+            policy=None,
+            allow_partial=allow_partial,
+            cost_slack=_no_slack(),
+        )
+        tell("solving")
+        options = SolveOptions(seed=seed, workers=workers, time_limit=time_limit, reasons=False)
         solution = solve(problem, options, progress=tell)
-    refusals = solution.result.unplaced
-    known = solution.result.status in ("infeasible", "optimal", "feasible")
-    if refusals and known and not solution.result.interrupted:
-        limits = Limits(seed=seed, workers=workers, time_limit=time_limit)
-        with progress() as tell:
+        refusals = solution.result.unplaced
+        known = solution.result.status in ("infeasible", "optimal", "feasible")
+        if refusals and known and not solution.result.interrupted:
             tell("looking for reasons")
+            limits = Limits(seed=seed, workers=workers, time_limit=time_limit)
             refusals = explain_all(
                 problem,
                 solution.result.placement,
@@ -95,12 +108,14 @@ def explain(
                 most_asks=_MOST_ASKS,
                 movable=_movable(host),
             )
-    if as_json:
-        from placer.record import format_json
+        tell("writing the answer")
+        if as_json:
+            from placer.record import format_json
 
-        write_out(format_json(_document(problem, solution, refusals)))
-    else:
-        write_out("".join(f"{line}\n" for line in _lines(problem, solution, refusals)))
+            text = format_json(_document(problem, solution, refusals))
+        else:
+            text = "".join(f"{line}\n" for line in _lines(problem, solution, refusals))
+    write_out(text)
     raise typer.Exit(exit_code_of(solution.result, solution.score))
 
 

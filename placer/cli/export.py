@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from placer.cli.completion import export_formats
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say_warnings, write_file, write_out, writing
 from placer.errors import RefusedError
 
@@ -47,6 +49,7 @@ def export(
             metavar="FORMAT",
             help="xl, xl-v1, xen-dump, xen-dump-v1, xen-abi, acpi, libvirt, qemu, hwloc, "
             "openstack, proxmox, numactl, dmesg, dzn, dot or svg.",
+            autocompletion=export_formats,
         ),
     ],
     domain: Annotated[
@@ -54,7 +57,10 @@ def export(
         typer.Option(metavar="NAME", help="Which domain; the only placed one may be left out."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every placed domain, a file each in the folder of -o.")
+        bool,
+        typer.Option(
+            "--all/--no-all", help="Every placed domain, a file each in the folder of -o."
+        ),
     ] = False,
     output: Annotated[
         str,
@@ -77,30 +83,37 @@ def export(
         typer.Option("--type", help="Create the domain as this type; its own if not given."),
     ] = None,
     to_set: Annotated[
-        bool, typer.Option("--set", help="xen-abi: the structure that sets the topology.")
+        bool,
+        typer.Option("--set/--no-set", help="xen-abi: the structure that sets the topology."),
     ] = False,
     era: Annotated[
         EraChoice, typer.Option(help="xen-abi: structures of released Xen, or of the seed's.")
     ] = EraChoice.UPSTREAM,
+    quiet: QuietOption = False,
 ) -> None:
     """Write placed domains of RUN in another program's format."""
-    from placer.export import ExportOptions
-    from placer.run import read_run
-
     if every and domain is not None:
         raise RefusedError("only --all or --domain, not both")
-    finished = read_run(run)
-    options = ExportOptions(
-        domid=domid,
-        numbering=None if numbering is None else numbering.value,
-        type=None if domain_type is None else domain_type.value,
-        to_set=to_set,
-        era=era.value,
-    )
-    if every:
-        _export_all(finished, format_name, options, output)
-    else:
-        _export_one(finished, domain, format_name, options, output)
+    with progress(f"reading {run}", quiet=quiet) as tell:
+        from placer.export import ExportOptions
+        from placer.run import read_run
+
+        finished = read_run(run)
+        options = ExportOptions(
+            domid=domid,
+            numbering=None if numbering is None else numbering.value,
+            type=None if domain_type is None else domain_type.value,
+            to_set=to_set,
+            era=era.value,
+        )
+        tell(f"writing {format_name}")
+        if every:
+            _export_all(finished, format_name, options, output)
+            content = None
+        else:
+            content = _export_one(finished, domain, format_name, options, output)
+    if content is not None:
+        write_out(content)
 
 
 def _export_all(run: Run, format_name: str, options: ExportOptions, output: str) -> None:
@@ -116,7 +129,8 @@ def _export_all(run: Run, format_name: str, options: ExportOptions, output: str)
 
 def _export_one(
     run: Run, domain: str | None, format_name: str, options: ExportOptions, output: str
-) -> None:
+) -> bytes | None:
+    """Write the export of one domain; return what is for standard output instead."""
     from placer.export import render
     from placer.whole_file import write_whole_files
 
@@ -126,12 +140,12 @@ def _export_one(
         say_warnings(rendered.warnings)
         with writing(folder, "-o"):
             write_whole_files({folder / name: content for name, content in rendered.files})
-        return
+        return None
     say_warnings(rendered.warnings)
     if output == "-":
-        write_out(rendered.content)
-    else:
-        write_file(Path(output), rendered.content)
+        return rendered.content
+    write_file(Path(output), rendered.content, "-o")
+    return None
 
 
 def _folder(output: str, option: str) -> Path:

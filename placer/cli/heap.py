@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli.streams import say, say_warnings, show, write_out, writing
+from placer.cli.progress import QuietOption, progress
+from placer.cli.streams import drawn_now, say, say_warnings, show, write_out, writing
 
 if TYPE_CHECKING:
     from placer.host import Host
@@ -30,22 +31,33 @@ def heap(
         Path | None,
         typer.Option(metavar="FILE.npz", help="Save the heap of one host, for `heap = FILE`."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json/--no-json", help="Print JSON and nothing else.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show the free extents of HOST by pnode and order, and what page sizes they can back."""
-    from placer.read.sources import read_hosts
-    from placer.record import format_json
-    from placer.report.heap import heap_document, show_heaps
+    with progress("reading", quiet=quiet) as tell:
+        from placer.read.sources import read_hosts
+        from placer.record import format_json
+        from placer.report.heap import heap_document, show_heaps
 
-    hosts, warnings = read_hosts(host)
-    say_warnings(warnings)
-    chosen = _choose(hosts, name)
-    if save is not None:
-        _save(chosen, save)
+        hosts, warnings = read_hosts(host)
+        say_warnings(warnings)
+        chosen = _choose(hosts, name)
+        tell("writing")
+        if save is not None:
+            _save(chosen, save)
+        if as_json:
+            document = format_json([heap_document(one) for one in chosen])
+        else:
+            draw = drawn_now(lambda stream: show_heaps(chosen, stream))
+    if save is not None and not quiet:
+        say(f"wrote {save}")
     if as_json:
-        write_out(format_json([heap_document(one) for one in chosen]))
+        write_out(document)
         return
-    show(lambda stream: show_heaps(chosen, stream))
+    show(draw)
 
 
 def _choose(hosts: tuple[Host, ...], name: str | None) -> tuple[Host, ...]:
@@ -69,4 +81,3 @@ def _save(hosts: tuple[Host, ...], path: Path) -> None:
         raise RefusedError(f"--name is needed with --save: there are {len(hosts)} hosts")
     with writing(path, "--save"):
         save_heap_file(path, hosts[0])
-    say(f"wrote {path}")

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from placer.cli.streams import say, say_warnings, show, write_file, write_out
+from placer.cli.completion import host_formats
+from placer.cli.progress import QuietOption, progress
+from placer.cli.streams import drawn_now, say, say_warnings, show, write_file, write_out
 
 
 def host(
@@ -24,7 +26,12 @@ def host(
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--from", metavar="FORMAT", help="The format of every SOURCE; else sniffed."),
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="The format of every SOURCE; else sniffed.",
+            autocompletion=host_formats,
+        ),
     ] = None,
     cpus: Annotated[
         str | None,
@@ -42,30 +49,37 @@ def host(
             "--output", "-o", metavar="FILE.toml", help="Write an inventory; - is standard output."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json/--no-json", help="Print JSON and nothing else.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show a host: pnodes, memory, pcpus with their siblings, distances, what runs there."""
-    from placer.read.host_source import read_host_source
-
-    hosts, warnings = read_host_source(
-        source or [], format_name=format_name, cpus=cpus, memory=memory
-    )
-    say_warnings(warnings)
-    if output is not None:
+    with progress("reading", quiet=quiet) as tell:
         from placer.export.inventory import format_inventory
+        from placer.read.host_source import read_host_source
+        from placer.record import format_json
+        from placer.report.host import host_document, show_hosts
 
-        text = format_inventory(hosts)
-        if output == "-":
-            write_out(text)
-            return
-        write_file(Path(output), text)
+        hosts, warnings = read_host_source(
+            source or [], format_name=format_name, cpus=cpus, memory=memory
+        )
+        say_warnings(warnings)
+        tell("writing")
+        if output is not None:
+            text = format_inventory(hosts)
+            if output != "-":
+                write_file(Path(output), text, "-o")
+        if as_json:
+            document = format_json([host_document(one) for one in hosts])
+        elif output is None:
+            draw = drawn_now(lambda stream: show_hosts(hosts, stream))
+    if output == "-":
+        write_out(text)
+        return
+    if output is not None and not quiet:
         say(f"wrote {output}")
     if as_json:
-        from placer.record import format_json
-        from placer.report.host import host_document
-
-        write_out(format_json([host_document(one) for one in hosts]))
+        write_out(document)
     elif output is None:
-        from placer.report.host import show_hosts
-
-        show(lambda stream: show_hosts(hosts, stream))
+        show(draw)

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from types import TracebackType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,7 +14,12 @@ from placer import __version__
 from placer.cli.balloon import balloon
 from placer.cli.check import check
 from placer.cli.config import app as config
-from placer.cli.defaults import PREFIX, read_defaults, refuse_faulty_environment
+from placer.cli.defaults import (
+    PREFIX,
+    read_defaults,
+    refuse_faulty_environment,
+    unknown_variables,
+)
 from placer.cli.exit_code import ExitCode
 from placer.cli.explain import explain
 from placer.cli.export import export
@@ -23,10 +28,10 @@ from placer.cli.host import host
 from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.report import report
-from placer.cli.streams import prepare_streams, say, say_error
+from placer.cli.streams import prepare_streams, say, say_error, say_warnings
 from placer.cli.verify import verify
 from placer.cli.whatif import app as whatif
-from placer.errors import ModelError, PlacerError
+from placer.errors import InputError, ModelError, PlacerError
 
 app = typer.Typer(
     name="placer",
@@ -57,6 +62,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -64,24 +70,38 @@ def _options(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an unexpected failure came from.")
+        bool,
+        typer.Option("--debug/--no-debug", help="Show where an unexpected failure came from."),
     ] = False,
 ) -> None:
     if debug:
         sys.excepthook = sys.__excepthook__
+    _take_defaults(context)
+
+
+def _take_defaults(context: typer.Context) -> None:
+    """Give the command that follows its defaults; where only its help is wanted, without faults."""
+    wants_help = "--help" in sys.argv[1:]
+    try:
+        refuse_faulty_environment(context.command, os.environ)
+        context.default_map = read_defaults(context.command, os.environ).values
+    except InputError:
+        if not wants_help:
+            raise
+    if not wants_help:
+        say_warnings(unknown_variables(context.command, os.environ))
 
 
 def main() -> None:
     """Run the program on the arguments of the process, and end it with its exit code."""
     prepare_streams()
     sys.excepthook = report_unexpected
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    for option in command.params:  # PLACER_VERSION is no wish to see the version
+        if option.is_eager:
+            option.allow_from_autoenv = False
     try:
-        given = {}
-        if COMPLETION not in os.environ:
-            refuse_faulty_environment(command, os.environ)
-            given = read_defaults(command, os.environ).values
-        command(prog_name="placer", auto_envvar_prefix=PREFIX, default_map=given)
+        command(prog_name="placer", auto_envvar_prefix=PREFIX)
     except ModelError as error:
         say_error(error)
         say(_REPORT)
@@ -92,9 +112,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 
-
-COMPLETION: Final = "_PLACER_COMPLETE"
-"""Set where a shell asks for completions."""
 
 _REPORT: Final = (
     "this is a defect of placer: please report it with the inputs and with what "

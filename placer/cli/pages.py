@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, show, write_out, writing
 
 if TYPE_CHECKING:
@@ -34,20 +35,29 @@ def pages(
             help="Write the order of the extent behind each guest frame, 255 where there is none.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json/--no-json", help="Print JSON and nothing else.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show the extents behind each vnode of a placed domain of RUN, and how contiguous they are."""
-    from placer.pages.p2m import write_orders, write_p2m
-    from placer.record import format_json
-    from placer.report.backing import backing_document, show_backing
-    from placer.run import only_placed, read_run, realised_frames
+    wrote = []
+    with progress(f"reading {run}", quiet=quiet) as tell:
+        from placer.pages.p2m import write_orders, write_p2m
+        from placer.record import format_json
+        from placer.report.backing import backing_document, show_backing
+        from placer.run import only_placed, read_run, realised_frames
 
-    finished = read_run(run)
-    frames = realised_frames(finished, domain or only_placed(finished))
-    if p2m is not None:
-        _write(write_p2m, p2m, frames, "--p2m")
-    if orders is not None:
-        _write(write_orders, orders, frames, "--orders")
+        finished = read_run(run)
+        frames = realised_frames(finished, domain or only_placed(finished))
+        tell("writing")
+        if p2m is not None:
+            wrote.append(_write(write_p2m, p2m, frames, "--p2m"))
+        if orders is not None:
+            wrote.append(_write(write_orders, orders, frames, "--orders"))
+    if not quiet:
+        for line in wrote:
+            say(line)
     if as_json:
         write_out(format_json(backing_document(frames)))
         return
@@ -56,8 +66,8 @@ def pages(
 
 def _write(
     write: Callable[[Path, DomainFrames], int], path: Path, frames: DomainFrames, option: str
-) -> None:
-    """Write a file and say so; InputError where it cannot be written."""
+) -> str:
+    """Write a file and return what to say of it; InputError where it cannot be written."""
     with writing(path, option):
         entries = write(path, frames)
-    say(f"wrote {path}: {entries} guest frames")
+    return f"wrote {path}: {entries} guest frames"

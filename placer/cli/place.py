@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from placer.cli.completion import policies
 from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.exit_code import exit_code_of
-from placer.cli.progress import progress
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, say_warnings, show, write_out
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from placer.problem import Era, Problem
     from placer.result import Refusal, Result
     from placer.run import Run
-    from placer.solve import Solution
 
 
 _PERCENT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?%?", re.ASCII)
@@ -84,17 +84,30 @@ def place(
         typer.Option(metavar="DIR", help="Write the run as this folder."),
     ] = None,
     fallback: Annotated[
-        bool, typer.Option("--fallback", help="Replace faulty vNUMA options by their defaults.")
+        bool,
+        typer.Option(
+            "--fallback/--no-fallback", help="Replace faulty vNUMA options by their defaults."
+        ),
     ] = False,
     ignore_pnodes: Annotated[
-        bool, typer.Option("--ignore-pnodes", help="Choose anew the pnodes that domains name.")
+        bool,
+        typer.Option(
+            "--ignore-pnodes/--no-ignore-pnodes", help="Choose anew the pnodes that domains name."
+        ),
     ] = False,
     policy: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Tie-break among placements of least cost."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Tie-break among placements of least cost.",
+            autocompletion=policies,
+        ),
     ] = None,
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Leave out domains where not all fit.")
+        bool,
+        typer.Option(
+            "--allow-partial/--no-allow-partial", help="Leave out domains where not all fit."
+        ),
     ] = False,
     cost_slack: Annotated[
         str,
@@ -138,15 +151,11 @@ def place(
         float | None, typer.Option(metavar="SECONDS", help="Stop with the best so far.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print placement.json and nothing else.")
+        bool, typer.Option("--json/--no-json", help="Print placement.json and nothing else.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Place domains on hosts: vnodes on pnodes, vcpus on pcpus, pages in frames."""
-    from placer.report.folder import refuse_unless_replaceable, write_run
-    from placer.run import Run
-    from placer.solve import SolveOptions, solve
-
     clock = _Clock()
     if time_limit is not None and not time_limit > 0:
         raise typer.BadParameter("expected above 0", param_hint="--time-limit")
@@ -161,39 +170,54 @@ def place(
         raise typer.BadParameter("expected together with --parts", param_hint=hint)
     if parts is not None and solver is Solver.LIBXL:
         raise typer.BadParameter("expected with --solver cpsat", param_hint="--parts")
-    on = None if parts is None else engine_of(engine or EngineChoice.THREADS, workers, scheduler)
-    if out is not None:
-        refuse_unless_replaceable(out)
-    warnings: list[Fault] = []
-    problem = read_problem(
-        domains or [],
-        host,
-        rebalance=rebalance,
-        max_moves=max_moves,
-        max_moved_pages=_pages_of_gib(max_moved_gib),
-        warnings=warnings,
-        fallback=fallback,
-        ignore_pnodes=ignore_pnodes,
-        policy=policy,
-        allow_partial=allow_partial,
-        cost_slack=slack,
-        era="seed" if era is EraChoice.SEED else "upstream",
-    )
-    options = SolveOptions(
-        solver="libxl" if solver is Solver.LIBXL else "cpsat",
-        seed=seed,
-        workers=workers or 1,
-        time_limit=time_limit,
-        parts=parts or 1,
-    )
-    clock.note("read")
-    with progress(quiet=quiet) as tell:
+    with progress("reading", quiet=quiet) as tell:
+        from placer.report.folder import refuse_unless_replaceable, write_run
+        from placer.run import Run
+        from placer.solve import SolveOptions, solve
+
+        on = None
+        if parts is not None:
+            on = engine_of(engine or EngineChoice.THREADS, workers, scheduler)
+        if out is not None:
+            refuse_unless_replaceable(out)
+        warnings: list[Fault] = []
+        problem = read_problem(
+            domains or [],
+            host,
+            rebalance=rebalance,
+            max_moves=max_moves,
+            max_moved_pages=pages_of_gib(max_moved_gib),
+            warnings=warnings,
+            fallback=fallback,
+            ignore_pnodes=ignore_pnodes,
+            policy=policy,
+            allow_partial=allow_partial,
+            cost_slack=slack,
+            era="seed" if era is EraChoice.SEED else "upstream",
+        )
+        options = SolveOptions(
+            solver="libxl" if solver is Solver.LIBXL else "cpsat",
+            seed=seed,
+            workers=workers or 1,
+            time_limit=time_limit,
+            parts=parts or 1,
+        )
+        clock.note("read")
+        tell("solving")
         solution = solve(problem, options, progress=tell, engine=on)
-    clock.note("solved")
-    run = Run(problem=problem, result=solution.result, frames=solution.frames)
-    if out is not None:
-        write_run(out, run, log=_log(clock, run, warnings))
-    _show(run, solution, as_json=as_json)
+        clock.note("solved")
+        run = Run(problem=problem, result=solution.result, frames=solution.frames)
+        if out is not None:
+            tell(f"writing {out}")
+            write_run(out, run, log=_log(clock, run, warnings))
+        tell("writing the answer")
+        document = _json(run) if as_json else ""
+    if as_json:
+        write_out(document)
+    else:
+        from placer.report.terminal import show_run
+
+        show(lambda stream: show_run(run, solution.score, stream))
     _say_unplaced(solution.result)
     if out is not None and not quiet:
         say(f"wrote {out}")
@@ -273,7 +297,7 @@ def _nothing_to_move(host_args: list[str]) -> Fault:
     )
 
 
-def _pages_of_gib(gib: float | None) -> int | None:
+def pages_of_gib(gib: float | None) -> int | None:
     """Return the whole pages of so many GiB."""
     from math import isfinite
 
@@ -297,16 +321,11 @@ def _parse_percent(text: str) -> Fraction:
     return Fraction(text.strip().removesuffix("%")) / 100
 
 
-def _show(run: Run, solution: Solution, *, as_json: bool) -> None:
-    if as_json:
-        from placer.record import format_json
-        from placer.report.document import placement_document
+def _json(run: Run) -> str:
+    from placer.record import format_json
+    from placer.report.document import placement_document
 
-        write_out(format_json(placement_document(run)))
-        return
-    from placer.report.terminal import show_run
-
-    show(lambda stream: show_run(run, solution.score, stream))
+    return format_json(placement_document(run))
 
 
 def _say_unplaced(result: Result) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from placer.errors import Fault, InputError
 from placer.report.printable import printable
@@ -49,6 +49,24 @@ def show(draw: Callable[[TextIO], None]) -> None:
         discard_out(sys.stdout)
 
 
+def drawn_now(draw: Callable[[TextIO], None]) -> Callable[[TextIO], None]:
+    """Return what `show` is to print: ``draw``, which at a terminal prints line by line.
+
+    Where standard output is none, all is drawn here already, while progress is shown.
+    """
+    from placer.report.console import Drawing
+
+    if sys.stdout.isatty():
+        return draw
+    drawing = Drawing(sys.stdout.encoding)
+    draw(drawing)
+
+    def write(stream: TextIO) -> None:
+        stream.write(drawing.getvalue())
+
+    return write
+
+
 @contextmanager
 def writing(path: Path | str, option: str) -> Iterator[None]:
     """Turn an OSError of the block, which writes ``path``, into an InputError that names both."""
@@ -66,14 +84,14 @@ def writing(path: Path | str, option: str) -> Iterator[None]:
         ) from error
 
 
-def write_file(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes, option: str) -> None:
     """Write text, as UTF-8, or bytes as ``path``, whole or not at all.
 
-    What is no regular file, such as a device, is written to as it stands. Raises InputError
-    where it cannot be written.
+    What is no regular file, such as a device, is written to as it stands. Raises InputError,
+    which names the option that the path is from, where it cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    with writing(path, "-o"):
+    with writing(path, option):
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
@@ -88,8 +106,25 @@ def discard_out(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+_ABOVE: Final[list[Callable[[str], None]]] = []
+"""What writes a line above the progress that is drawn on standard error; empty without any."""
+
+
+@contextmanager
+def lines_above(write: Callable[[str], None]) -> Iterator[None]:
+    """Let `say` write by ``write`` for as long as something is drawn where its lines would go."""
+    _ABOVE.append(write)
+    try:
+        yield
+    finally:
+        _ABOVE.pop()
+
+
 def say(line: str) -> None:
     """Write one line to standard error; lost where nobody reads it any more."""
+    if _ABOVE:
+        _ABOVE[-1](printable(line))
+        return
     try:
         print(printable(line), file=sys.stderr, flush=True)
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from placer.cli.exit_code import ExitCode
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import show
 
 
@@ -26,15 +27,18 @@ def verify(
     domid: Annotated[
         int | None, typer.Option(min=1, max=32751, help="The id that Xen gave the domain.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Hold the placed domains of RUN against what the hypervisor did, page by page."""
-    from placer.read.seen import read_seen
-    from placer.report.seen import compare, match_guests, show_comparisons
-    from placer.run import read_run
+    with progress(f"reading {run}", quiet=quiet) as tell:
+        from placer.read.seen import read_seen
+        from placer.report.seen import compare, match_guests, show_comparisons
+        from placer.run import read_run
 
-    finished = read_run(run)
-    matched = match_guests(finished, read_seen(seen), domain, domid)
-    found = [compare(finished, placed, guest) for placed, guest in matched]
+        finished = read_run(run)
+        matched = match_guests(finished, read_seen(seen), domain, domid)
+        tell("comparing")
+        found = [compare(finished, placed, guest) for placed, guest in matched]
     show(lambda stream: show_comparisons(found, stream))
     if any(one.unexplained for one in found):
         raise typer.Exit(ExitCode.GATE_MISSED)

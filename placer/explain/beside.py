@@ -11,7 +11,7 @@ from placer.explain.alone import OUT_OF_WORK, Movable, with_conflict
 from placer.explain.asking import Asker
 from placer.explain.by_count import Counts
 from placer.explain.conflict import find_conflict
-from placer.explain.count import shortage_of
+from placer.explain.count import Shortage, shortage_of
 from placer.explain.offer import find_offers
 from placer.explain.requirement import requirements_of
 from placer.explain.room import Room
@@ -26,6 +26,10 @@ _MOST_TERMS = 3000
 
 _MOST_HOSTS = 8
 """Of many hosts so many are looked at for room, those with most memory left first."""
+
+
+_MOST_NAMED = 3
+"""So many hosts at most are named that a group keeps a domain off."""
 
 
 def is_small(problem: Problem) -> bool:
@@ -174,8 +178,13 @@ class LeftOver:
         """
         allowed = (host for host in self._order if _is_allowed(domain, host))
         found = []
+        groups: dict[str, str] = {}
         for name in islice(allowed, _MOST_HOSTS):
             shortage = shortage_of(domain, self.room(name))
+            against = self._group_against(domain, name) if shortage is None else ""
+            if against:
+                groups[name] = against
+                continue
             if shortage is None:
                 return Refusal(
                     domain=domain.name,
@@ -185,6 +194,8 @@ class LeftOver:
                     ),
                 )
             found.append(shortage)
+        if groups:
+            return _refuse_for_groups(domain, groups, found)
         nearest = min(found, key=lambda shortage: shortage.share)
         return Refusal(
             domain=domain.name,
@@ -195,6 +206,43 @@ class LeftOver:
             binding=nearest.binding,
             short_by=nearest.short_by,
         )
+
+    def _group_against(self, domain: Domain, host: str) -> str:
+        """Which group keeps a domain off a host that has room for it, in a few words."""
+        for group in self.problem.groups:
+            if group.name not in domain.groups:
+                continue
+            there = {
+                placed.domain: placed.host
+                for placed in self.placement.domains
+                if group.name in self._groups_of(placed.domain)
+            }
+            here = [name for name, where in there.items() if where == host]
+            if group.keep == "apart" and group.over == "hosts" and here:
+                return f"group {group.name} keeps it apart from {here[0]} on {host}"
+            if group.keep == "together" and there and not here:
+                name, where = next(iter(there.items()))
+                return f"group {group.name} keeps it together with {name} on {where}"
+        return ""
+
+    def _groups_of(self, name: str) -> tuple[str, ...]:
+        return self.problem.domains[self.problem.domain_index[name]].groups
+
+
+def _refuse_for_groups(domain: Domain, groups: dict[str, str], found: list[Shortage]) -> Refusal:
+    """Where a host has room a group stands against it; elsewhere something is short."""
+    reasons = list(dict.fromkeys(groups.values()))
+    few = "; ".join(reasons[:_MOST_NAMED])
+    if len(reasons) > _MOST_NAMED:
+        few += f"; and so on for {count_of(len(reasons) - _MOST_NAMED, 'host')} more"
+    nearest = min(found, key=lambda shortage: shortage.share, default=None)
+    more = "" if nearest is None else f"; elsewhere: {nearest.reason}"
+    return Refusal(
+        domain=domain.name,
+        reason=f"fits alone, but where there is room {few}{more}",
+        binding=(*reasons[:_MOST_NAMED], *(nearest.binding if nearest else ())),
+        short_by=nearest.short_by if nearest else (),
+    )
 
 
 def _is_allowed(domain: Domain, host: str) -> bool:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column, Duals, RelaxedMaster
+from placer.cpsat.packing import Meter
 from placer.fleet.plan import Fleet, Plan, column_of
 from placer.fleet.pricing import Filling, Pricer
 
@@ -97,6 +98,7 @@ class Generator:
 
     With ``penalties`` these prices stay, and the bound is that of cost and penalties
     together. ``costless`` leaves the cost away, so that it is one of what must be left out.
+    It ends where ``meter`` is spent.
     """
 
     def __init__(
@@ -109,11 +111,16 @@ class Generator:
         bound: int = 0,
         penalties: Floats | None = None,
         costless: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         self.fleet = fleet
         self.keep = keep
         self.workers = workers
-        self.pricers = [Pricer(fleet, host_type, costless=costless) for host_type in fleet.types]
+        self.meter = meter or Meter()
+        self.pricers = [
+            Pricer(fleet, host_type, costless=costless, meter=self.meter)
+            for host_type in fleet.types
+        ]
         self.costless = costless
         self.seed = seed
         self.raises = penalties is None
@@ -163,7 +170,7 @@ class Generator:
         stalled, fruitless = False, 0
         work = _FIRST_WORK
         moves: list[tuple[float, int]] = []
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.meter.is_spent:
             self.pool.relaxed_value, duals = self.master.solve()
             self.pool.duals = duals
             self.pool.rounds += 1

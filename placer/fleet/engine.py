@@ -11,6 +11,7 @@ import numpy as np
 
 from placer.answer import Answer, Limits, Progress
 from placer.cpsat.master import Duals, NoRelaxationError
+from placer.cpsat.packing import Meter
 from placer.fleet.best_fit import densest_first, fill_best
 from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.counting import cost_of_cheapest, most_priority
@@ -161,6 +162,7 @@ class _Engine:
         self.told = 0.0
         self.plan = Plan(fleet)
         self.pool = ColumnPool()
+        self.meter = Meter(limits.work)
         self.interrupted = False
         self.total = int(fleet.counts @ fleet.priorities)
         self.least_lack = self.total - min(self.total, most_priority(fleet.shapes))
@@ -175,19 +177,19 @@ class _Engine:
         if self.least_lack and not self.problem.allow_partial:
             return Answer(status="infeasible")
         self._construct(start)
+        if not improve_it:
+            return self._answer(self._local_bound())
         self.generator = self._new_generator(self.total - self.least_lack)
         self.pricers = self.generator.pricers
-        if not improve_it:
-            return self._answer()
         self._tell()
         try:
             try:
                 self._improve()
             except NoRelaxationError:
-                self._repack(self.plan, None, self.clock.deadline(), self._is_proven)
+                self._repack(self.plan, None, 1.0, self._is_proven)
         except KeyboardInterrupt:
             self.interrupted = True
-        return self._answer()
+        return self._answer(self._bound())
 
     def _construct(self, start: Placement | None) -> None:
         """Best fit; where it leaves domains out, the densest first if that places more.
@@ -216,16 +218,14 @@ class _Engine:
         if self.generator.keep > self.plan.priority:
             self._place_more()
             self._relax_and_dive()
-        self._repack(
-            self.plan, self.pool.duals, self.clock.deadline(_REPACK_SHARE), self._is_enough
-        )
+        self._repack(self.plan, self.pool.duals, _REPACK_SHARE, self._is_enough)
         if self.plan.priority > self.generator.keep:
             self.generator = self._new_generator(self.plan.priority)
         self._relax_and_dive(tail=True)
         if not self._is_packed(self.plan) and (self.clock.is_early or self._is_enough(self.plan)):
             self._place_more()
             self._relax_and_dive()
-        self._repack(self.plan, self.pool.duals, self.clock.deadline(), self._is_proven)
+        self._repack(self.plan, self.pool.duals, 1.0, self._is_proven)
 
     def _relax_and_dive(self, *, tail: bool = False) -> None:
         self._relax_hard(tail=tail)
@@ -262,6 +262,7 @@ class _Engine:
             seed=self.limits.seed,
             workers=self.limits.workers,
             bound=self._local_bound(),
+            meter=self.meter.share(_COLUMN_SHARE),
         )
         generator.add_plan(self.plan)
         if pool is not None:
@@ -288,7 +289,7 @@ class _Engine:
             bound = -(-self._lack_bound() // COST_UNITS)
             self.least_lack = max(self.least_lack, bound)
         if not self._is_packed(self.plan):
-            self._repack(self.plan, None, self.clock.deadline(_PACKING_SHARE), self._is_packed)
+            self._repack(self.plan, None, _PACKING_SHARE, self._is_packed)
         if of_all.keep != self.plan.priority:
             self.generator = self._new_generator(self.plan.priority, of_all.pool)
 
@@ -322,6 +323,7 @@ class _Engine:
             workers=self.limits.workers,
             penalties=np.asarray(self.fleet.priorities * float(COST_UNITS)),
             costless=True,
+            meter=self.meter.share(_PACKING_SHARE),
         )
 
     def _lacks_little(self, plan: Plan) -> bool:
@@ -360,9 +362,8 @@ class _Engine:
         """Find places for the few domains that a dive left out, where that is soon done."""
         keep = self.generator.keep
         if plan.priority < keep and self._lacks_little(plan):
-            deadline = self.clock.deadline(_MEND_SHARE)
             self._repack(
-                plan, self.pool.duals, deadline, lambda it: it.priority >= keep, idle=_MEND_IDLE
+                plan, self.pool.duals, _MEND_SHARE, lambda it: it.priority >= keep, idle=_MEND_IDLE
             )
 
     def _is_enough(self, plan: Plan) -> bool:
@@ -377,20 +378,26 @@ class _Engine:
         self,
         plan: Plan,
         duals: Duals | None,
-        deadline: float,
+        share: float,
         is_enough: Callable[[Plan], bool],
         idle: int | None = None,
     ) -> None:
+        """Improve a plan by neighbourhoods, for a share of the time left and of the work."""
         packer = Repacker(
-            plan, self.pricers, duals, seed=self.limits.seed, workers=self.limits.workers
+            plan,
+            self.pricers,
+            duals,
+            seed=self.limits.seed,
+            workers=self.limits.workers,
+            meter=self.meter.share(share),
         )
         if self.limits.work is not None:
             idle = min(idle or _IDLE, math.ceil(_IDLE_OF_WORK * self.limits.work))
         elif idle is None and self.limits.time_limit is None:
             idle = _IDLE
-        packer.run(deadline, is_enough, self._tell, idle=idle)
+        packer.run(self.clock.deadline(share), is_enough, self._tell, idle=idle)
 
-    def _answer(self) -> Answer:
+    def _answer(self, bound: int) -> Answer:
         answer = Answer(status="feasible", interrupted=self.interrupted)
         missing = int(self.plan.missing.sum())
         if missing and not self.problem.allow_partial:
@@ -401,7 +408,7 @@ class _Engine:
             most = self.total - self.least_lack
             answer.levels.append(_level("placed_priority", self.plan.priority, most, "max"))
         answer.levels.append(_level("vcpus_off_home", 0, 0))
-        answer.levels.append(_level("cost", self.plan.cost, self._bound()))
+        answer.levels.append(_level("cost", self.plan.cost, self._whole(bound)))
         if all(level.status == "optimal" for level in answer.levels):
             answer.status = "optimal"
         return answer
@@ -411,6 +418,10 @@ class _Engine:
         bound = self._local_bound()
         if not self.generator.costless and self.generator.keep <= self.plan.priority:
             bound = max(bound, self.generator.pool.bound)
+        return self._whole(bound)
+
+    def _whole(self, bound: int) -> int:
+        """The least cost that a plan may have from ``bound`` on."""
         grain = self.fleet.cost_grain
         return -(-bound // grain) * grain
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column
-from placer.cpsat.packing import PackSite, most_counts, pack, relax_packing
+from placer.cpsat.packing import Meter, PackSite, most_counts, pack, relax_packing
 from placer.fleet.coarse import coarsen, group_pnodes
 from placer.fleet.plan import Fleet, column_of
 from placer.fleet.shapes import HostType
@@ -47,10 +47,18 @@ class Pricer:
     ``shape[k]``, ``number[k]``: the class and the pattern's number in it. ``use`` and
     ``capacity`` have the rows that can bind, without the overhead of domains whose
     vnode 0 may be in several places, so that no placement is ruled out; ``tight`` has it.
-    With ``costless`` patterns cost nothing.
+    With ``costless`` patterns cost nothing. ``meter`` is told how long packings take.
     """
 
-    def __init__(self, fleet: Fleet, host_type: HostType, *, costless: bool = False) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        host_type: HostType,
+        *,
+        costless: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
+        self.meter = meter
         self.host_type = host_type
         self.fleet = fleet
         parts = [
@@ -236,7 +244,8 @@ class Pricer:
             gain=gain[among],
             shape=self.shape[among],
         )
-        return pack([site], self.fleet.counts, work=work, seconds=seconds).bound
+        counts, meter = self.fleet.counts, self.meter
+        return pack([site], counts, work=work, seconds=seconds, meter=meter).bound
 
     def _pack(
         self,
@@ -255,7 +264,9 @@ class Pricer:
             shape=self.shape[among],
             hint=None if known is None else known.chosen[among],
         )
-        packing = pack([site], self.fleet.counts, work=work, seconds=seconds, gap=gap)
+        packing = pack(
+            [site], self.fleet.counts, work=work, seconds=seconds, gap=gap, meter=self.meter
+        )
         if packing.counts is None:
             return None, None
         chosen = np.zeros(len(self.cost), dtype=np.int64)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Duals
-from placer.cpsat.packing import Packing, PackSite, pack
+from placer.cpsat.packing import Meter, Packing, PackSite, pack
 from placer.fleet.plan import Fleet, Piece, Plan
 from placer.fleet.pricing import Pricer
 
@@ -39,12 +39,20 @@ class Repacker:
     """Improves a plan by packing small sets of hosts anew.
 
     ``duals`` say what each domain is worth and what each host could carry: hosts that
-    carry less than that are chosen more often.
+    carry less than that are chosen more often. It ends where ``meter`` is spent.
     """
 
     def __init__(
-        self, plan: Plan, pricers: list[Pricer], duals: Duals | None, *, seed: int, workers: int
+        self,
+        plan: Plan,
+        pricers: list[Pricer],
+        duals: Duals | None,
+        *,
+        seed: int,
+        workers: int,
+        meter: Meter | None = None,
     ) -> None:
+        self.meter = meter or Meter()
         self.plan = plan
         self.fleet: Fleet = plan.fleet
         self.pricers = pricers
@@ -74,6 +82,8 @@ class Repacker:
         last = self.tried
         with ThreadPoolExecutor(self.workers) as threads:
             while time.monotonic() < deadline and not enough(self.plan):
+                if self.meter.is_spent:
+                    return
                 if idle is not None and self.tried >= last + idle:
                     return
                 jobs = [self._job(hosts) for hosts in self._choose_sets()]
@@ -142,7 +152,7 @@ class Repacker:
 
     def _solve(self, job: _Job, deadline: float) -> Packing:
         seconds = max(0.0, deadline - time.monotonic())
-        return pack(job.sites, job.limits, work=_WORK, seconds=seconds)
+        return pack(job.sites, job.limits, work=_WORK, seconds=seconds, meter=self.meter)
 
     def _accept(self, job: _Job, answer: Packing) -> bool:
         """Take the answer where it makes the plan better.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,9 +69,13 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
         root.fault("scenario", "no [[scenario]]", "at least one")
     reader = _Changes(shapes, path.parent)
     found = [scenario for table in tables if (scenario := _read_scenario(table, reader))]
-    for name, count in Counter(scenario.name for scenario in found).items():
-        if count > 1:
-            root.fault("scenario", f"{count} scenarios named {name!r}", "unique names")
+    names: set[str] = set()
+    for table in tables:
+        name = table.table.get("name")
+        if isinstance(name, str):
+            if name in names:
+                table.fault("name", f"{name!r} again", "unique names of scenarios")
+            names.add(name)
     document.raise_faults()
     return tuple(found)
 
@@ -128,6 +131,8 @@ class _Kind:
     read: Callable[[_Changes, Fields], Change | None]
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    needs_one_of: bool = False
+    """Whether one of what it takes has to be there: it would change nothing without."""
 
     @property
     def keys(self) -> set[str]:
@@ -157,6 +162,8 @@ class _Changes:
         for key in kind.needs:
             if not table.given(*key.split("|")):
                 table.fault(key.split("|")[0], "absent", f"what {name} needs")
+        if kind.needs_one_of and not table.given(*kind.takes):
+            table.fault("op", f"{name} with nothing to change", f"one of {', '.join(kind.takes)}")
         for key in sorted(table.table.keys() & set(self.keys) - kind.keys - {"op"}):
             table.fault(key, f'op = "{name}"', f"one of {', '.join(sorted(kind.keys))}")
         if len(document.faults) > noted:
@@ -179,7 +186,7 @@ class _Changes:
         try:
             return read_hosts([argument])[0]
         except InputError as error:
-            table.document.faults.extend(error.faults)
+            _pass_on(table, "from", error)
             return ()
 
     def add_host(self, table: Fields) -> Change | None:
@@ -334,8 +341,17 @@ class _Changes:
                 policy=read_policy(self.folder / name if name.endswith(".toml") else name)
             )
         except InputError as error:
-            table.document.faults.extend(error.faults)
+            _pass_on(table, "policy", error)
             return None
+
+
+def _pass_on(table: Fields, key: str, error: InputError) -> None:
+    """Note the faults of what ``key`` names; those that have no line of their own as its own."""
+    for fault in error.faults:
+        if fault.line is None:
+            table.fault(key, f"{describe(table.table[key])}: {fault.found}", fault.expected)
+        else:
+            table.document.faults.append(fault)
 
 
 def copies_of(shape: Domain, count: int | None, name: str | None = None) -> tuple[Domain, ...]:
@@ -401,13 +417,16 @@ KINDS: Final[dict[str, _Kind]] = {
     "split-pnodes": _Kind(_Changes.split_pnodes, (*_HOST, "into"), ("distance",)),
     "merge-pnodes": _Kind(_Changes.merge_pnodes, _HOST),
     "set-host": _Kind(
-        _Changes.set_hosts, _HOST, ("overcommit", "reserve", "reserve_pages", "distances", "smt")
+        _Changes.set_hosts,
+        _HOST,
+        ("overcommit", "reserve", "reserve_pages", "distances", "smt"),
+        True,
     ),
     "count-hosts": _Kind(_Changes.count_hosts, ("count",)),
     "add": _Kind(_Changes.add, ("shape",), ("count", "name")),
     "remove": _Kind(_Changes.remove, _DOMAIN),
-    "resize": _Kind(_Changes.resize, _DOMAIN, ("memory", "memory_pages", "vcpus", "vnodes")),
-    "pin": _Kind(_Changes.pin, _DOMAIN, ("pnode", "pnodes", "pcpus")),
+    "resize": _Kind(_Changes.resize, _DOMAIN, ("memory", "memory_pages", "vcpus", "vnodes"), True),
+    "pin": _Kind(_Changes.pin, _DOMAIN, ("pnode", "pnodes", "pcpus"), True),
     "unpin": _Kind(_Changes.unpin, _DOMAIN),
     "allow-hosts": _Kind(_Changes.allow, (*_DOMAIN, *_HOST)),
     "forbid-hosts": _Kind(_Changes.forbid, (*_DOMAIN, *_HOST)),

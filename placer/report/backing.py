@@ -10,7 +10,7 @@ from rich.text import Text
 
 from placer.arrays import Ints
 from placer.frames import MACHINE_FRAME, ORDER, PNODE, VNODE, DomainFrames
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.spans import merge
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, ORDER_NAMES, format_pages
@@ -81,7 +81,7 @@ def _print_backing(found: dict[str, Any], console: Console) -> None:
             str(row["num_blocks"]),
             format_pages(row["largest_block_pages"]),
         )
-    console.print(table)
+    print_table(console, table)
     console.print()
     lines = (
         f"{found['domain']} on {found['host']}: {found['pages']} pages, "

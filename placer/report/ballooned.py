@@ -10,7 +10,7 @@ from rich.text import Text
 from placer.ballooning import Ballooned
 from placer.cost import mean_access_distance
 from placer.placement import PlacedDomain
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.run import Run
 from placer.units import format_pages
@@ -40,7 +40,7 @@ def _print(run: Run, found: Ballooned, console: Console) -> None:
             _at_home(before, vnode),
             _at_home(after, vnode),
         )
-    console.print(table)
+    print_table(console, table)
     console.print()
     name = after.domain
     host = run.host(after.host)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from placer.placement import PlacedDomain
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.document import mean_distance
 from placer.report.printable import printable
 from placer.run import Run
@@ -92,7 +92,7 @@ def _print(run_a: Run, run_b: Run, rows: Sequence[Compared], console: Console) -
     if len(other) > MAX_ROWS:
         table.caption = f"and {len(other) - MAX_ROWS} more domains"
     if other:
-        console.print(table)
+        print_table(console, table)
         console.print()
     for line in summary_lines(run_a, run_b, rows):
         console.print(Text(printable(line)), soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.units import format_pages
 from placer.whatif.frontier import Point
 from placer.whole_file import whole_file
@@ -27,6 +27,7 @@ COLUMNS: Final = (
     "cost_gap",
     "mean_access_distance_slit",
     "is_pareto",
+    "is_proven",
 )
 
 
@@ -47,6 +48,7 @@ def format_frontier(points: Sequence[Point]) -> str:
                 repr(point.gap),
                 repr(point.mean_access_distance),
                 int(point.is_pareto),
+                int(point.is_proven),
             )
         )
     return text.getvalue()
@@ -63,6 +65,7 @@ def point_of(cell: Mapping[str, str]) -> Point:
         bound=int(cell["cost_bound"]),
         mean_access_distance=float(cell["mean_access_distance_slit"]),
         is_pareto=cell["is_pareto"] == "1",
+        is_proven=cell["is_proven"] == "1",
     )
 
 
@@ -75,6 +78,12 @@ def write_frontier(points: Sequence[Point], folder: Path) -> None:
 def show_frontier(points: Sequence[Point], out: TextIO) -> None:
     """Print the points that are better than those with fewer moves."""
     print_to(out, lambda console: _print(points, console))
+
+
+def _proof(point: Point) -> str:
+    if point.is_proven:
+        return "proven"
+    return f"{100 * point.gap:.2f} %" if point.gap else "more may fit"
 
 
 def _print(points: Sequence[Point], console: Console) -> None:
@@ -101,11 +110,11 @@ def _print(points: Sequence[Point], console: Console) -> None:
                     str(round(point.mean_access_distance, 3)),
                     str(point.cost),
                     saved,
-                    "proven" if point.cost == point.bound else f"{100 * point.gap:.2f} %",
+                    _proof(point),
                 ),
             )
         )
-    console.print(table)
+    print_table(console, table)
     if points:
         last = points[-1]
         console.print(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from placer.host import FreeFrom, Host
 from placer.pages.heap import Heap
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.units import MAX_ORDER, ORDER_1GIB, ORDER_2MIB, PAGE_BITS, format_pages
 
@@ -93,14 +93,14 @@ def _print_heap(found: dict[str, Any], free_from: FreeFrom, console: Console) ->
             f"{row['fragmentation']:.1%}",
             "-" if largest is None else str(largest),
         )
-    console.print(table)
+    print_table(console, table)
     console.print()
     orders = new_table(("order", True), *((f"pnode {r['pnode']}", True) for r in found["pnodes"]))
     for order in range(MAX_ORDER + 1):
         counts = [row["extents_by_order"][order] for row in found["pnodes"]]
         if any(counts):
             orders.add_row(str(order), *map(str, counts))
-    console.print(orders)
+    print_table(console, orders)
     console.print()
     console.print(Text(PLACES[free_from]), soft_wrap=True)
     if found["dma_width_bits"] is not None:

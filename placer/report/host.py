@@ -11,7 +11,7 @@ from rich.text import Text
 
 from placer.cpulist import format_ranges
 from placer.host import Host
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.units import format_pages
 
@@ -144,13 +144,13 @@ def _print_host(host: Host, console: Console, unicode: bool) -> None:
             *((format_pages(int(host.reserve_pages[pnode])),) if with_reserve else ()),
             format_cores(cores_of(host, pnode)),
         )
-    console.print(table)
+    print_table(console, table)
     if host.num_pnodes > 1:
         console.print()
         matrix = new_table(("distance", True), *((f"to {p}", True) for p in range(host.num_pnodes)))
         for pnode, row in enumerate(host.distances.tolist()):
             matrix.add_row(f"from {pnode}", *map(str, row))
-        console.print(matrix, crop=False, soft_wrap=host.num_pnodes > 12)
+        print_table(console, matrix)
     if host.running:
         console.print()
         _print_running(host, console)
@@ -188,13 +188,13 @@ def _print_running(host: Host, console: Console) -> None:
         if domain.dedicated_pcpus:
             where.append(f"pcpus {format_ranges(list(domain.dedicated_pcpus))} alone")
         table.add_row(
-            printable(domain.name),
+            Text(printable(domain.name)),
             "-" if domain.domid is None else str(domain.domid),
             format_pages(sum(pages)),
             on or "-",
             str(vcpus),
             ", ".join(where) or "-",
         )
-    console.print(table)
+    print_table(console, table)
     if len(host.running) > _SHOWN_RUNNING:
         console.print(f"and {len(host.running) - _SHOWN_RUNNING} more domains")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from placer.domain import Domain
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.units import format_pages
 from placer.whatif.headroom import HostRoom
@@ -64,7 +64,7 @@ def _print(found: Rooms, console: Console) -> None:
             )
         if len(rooms) > MAX_ROWS:
             table.caption = f"and {len(rooms) - MAX_ROWS} more hosts"
-        console.print(table)
+        print_table(console, table)
         console.print()
         number, bound = sum(room.number for room in rooms), sum(room.bound for room in rooms)
         known = "proven" if number == bound else f"{bound} at most"

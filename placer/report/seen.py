@@ -19,7 +19,7 @@ from placer.frames import GUEST_FRAME, PNODE, VNODE, DomainFrames
 from placer.placement import PlacedDomain
 from placer.read.seen import SeenGuest
 from placer.read.xen_keys import SeenDomain
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 from placer.run import Run, realised_frames
 from placer.topology import VGA_HOLE, Topology, topology_of
@@ -229,7 +229,7 @@ def _print(found: Sequence[Comparison], console: Console) -> None:
         for row in one.rows:
             note = row.note or ("" if row.agrees else "differs, and nothing explains it")
             table.add_row(row.what, row.planned, row.seen, note)
-        console.print(table)
+        print_table(console, table)
         console.print()
     wrong = sum(one.unexplained for one in found)
     explained = sum(bool(row.note) for one in found for row in one.rows)

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.printable import printable
 
 
@@ -24,6 +24,6 @@ def _print(rows: Sequence[tuple[str, str, str, str]], path: str, console: Consol
         )
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
-        console.print(table)
+        print_table(console, table)
         console.print()
     console.print(Text(printable(f"file: {path}")), soft_wrap=True)

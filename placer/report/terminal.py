@@ -15,7 +15,7 @@ from rich.text import Text
 from placer.cost import mean_access_distance
 from placer.cpulist import format_ranges
 from placer.placement import PlacedDomain
-from placer.report.console import new_table, print_to
+from placer.report.console import new_table, print_table, print_to
 from placer.report.document import realised_pages
 from placer.report.loads import loads_of
 from placer.report.printable import printable
@@ -45,13 +45,13 @@ def show_run(run: Run, score: Score | None, out: TextIO) -> None:
 
 def _print_run(run: Run, score: Score | None, console: Console) -> None:
     if run.placed:
-        console.print(_placement_table(run))
+        print_table(console, _placement_table(run))
         console.print()
     if run.result.levels:
-        console.print(_level_table(run.result.levels))
+        print_table(console, _level_table(run.result.levels))
         console.print()
     if run.result.moves:
-        console.print(_move_table(run.result.moves))
+        print_table(console, _move_table(run.result.moves))
         console.print()
     for line in summary_lines(run, score):
         console.print(Text(printable(line)), soft_wrap=True)

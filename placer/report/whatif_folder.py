@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
+from placer.check import score
 from placer.errors import Fault, InputError
+from placer.explain.text import count_of
 from placer.report.frontier import COLUMNS as FRONTIER_COLUMNS
 from placer.report.frontier import FRONTIER_FILE, point_of
+from placer.run import Run
 from placer.text_file import read_text
 from placer.whatif.frontier import Point
 from placer.whatif.rows import (
@@ -48,15 +53,20 @@ class WhatIfFolder:
 
     A scenario counts as done where its key (which is made of the base, the changes and how
     they are solved) is the wanted one and it did not fail. What else is there is dropped, and
-    so are rows that were only half written.
+    so are rows that were only half written. One process at a time has a folder.
     """
 
-    def __init__(self, folder: Path, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, folder: Path, keys: Sequence[tuple[str, str]], *, replace: bool = False
+    ) -> None:
         """Open ``folder``, made where it is not there, for scenarios of (name, key), in order.
 
-        Raises InputError where it holds something else, or cannot be written.
+        Raises InputError where the folder holds something else, or cannot be written, or
+        another process is writing there; and where it holds answers about another base, or
+        to other questions alone, unless ``replace``.
         """
         self.folder = folder
+        self._replace = replace
         self.order = [name for name, _ in keys]
         self.done: dict[str, Cells] = {}
         self.dropped = 0
@@ -66,9 +76,14 @@ class WhatIfFolder:
         try:
             self._refuse_others()
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock()
             self._take_over(dict(keys))
         except OSError as error:
+            self._stack.close()
             raise self._unwritable(error) from error
+        except InputError:
+            self._stack.close()
+            raise
 
     def __enter__(self) -> WhatIfFolder:
         try:
@@ -132,9 +147,36 @@ class WhatIfFolder:
         if found:
             raise self._fault(found, "a new name, or a folder of earlier what-if results")
 
+    def _lock(self) -> None:
+        """Have the folder to ourselves until we are done, or the process ends."""
+        number = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._stack.callback(os.close, number)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            found = "a folder that another process is writing"
+            raise self._fault(found, "one at a time") from error
+
+    def _refuse_to_drop(self, rows: Sequence[Cells], wanted: dict[str, str]) -> None:
+        """Refuse to drop answers that have nothing to do with what is asked now."""
+        names = {row[_NAME]: row[_KEY] for row in rows}
+        base = names.pop(BASE_NAME, None)
+        what = ""
+        if base is not None and base != wanted.get(BASE_NAME):
+            what = "about another base, or solved with other options"
+        elif names and not names.keys() & wanted.keys():
+            what = "to other questions"
+        if what and not self._replace:
+            found = f"{count_of(len(rows), 'answer')} {what}"
+            raise self._fault(found, "a new name, or --replace to drop them")
+
     def _take_over(self, wanted: dict[str, str]) -> None:
         """Keep the rows of what is done; begin the files anew with them."""
-        for row in self._rows_of(SCENARIOS_FILE):
+        rows = list(self._rows_of(SCENARIOS_FILE))
+        self._refuse_to_drop(rows, wanted)
+        # It is made of all rows, when the last one is there.
+        (self.folder / FRONTIER_FILE).unlink(missing_ok=True)
+        for row in rows:
             if wanted.get(row[_NAME]) == row[_KEY] and row[_STATUS] != "failed":
                 self.done[row[_NAME]] = row
             else:
@@ -216,9 +258,53 @@ def read_texts(folder: Path) -> Iterator[tuple[str, str]]:
             yield name, read_text(folder / name)
 
 
+def is_results(folder: Path) -> bool:
+    """Return whether ``folder`` holds what-if results: not their copies for a spreadsheet."""
+    try:
+        with (folder / SCENARIOS_FILE).open("rb") as file:
+            return not file.read(len(BOM_UTF8)).startswith(BOM_UTF8)
+    except OSError:
+        return False
+
+
+def refuse_other_base(folder: Path, rows: Sequence[Cells], run: Run) -> None:
+    """Raise InputError where the first row of whatif.csv, the base, has other figures than ``run``.
+
+    Without a row there is nothing to say.
+    """
+    placement = run.result.placement
+    ours = {
+        "num_domains": len(run.problem.domains),
+        "num_placed": len(run.placed),
+        "cost_slit_per_640000": 0 if placement is None else score(run.problem, placement, ()).cost,
+    }
+    theirs = {name: row[SCENARIO_COLUMNS.index(name)] for row in rows[:1] for name in ours}
+    if theirs and theirs != {name: str(value) for name, value in ours.items()}:
+        raise InputError(
+            Fault(
+                source=str(folder / SCENARIOS_FILE),
+                field="base",
+                found=_figures(theirs),
+                expected=f"{_figures(ours)}, as in the run",
+                line=2,
+            )
+        )
+
+
+def _figures(cells: Mapping[str, object]) -> str:
+    return "{} domains, {} placed, cost {}".format(*cells.values())
+
+
 def read_rows(folder: Path) -> tuple[Cells, ...]:
     """Return the rows of whatif.csv; InputError where there is none or it has other columns."""
     return tuple(_rows(folder, SCENARIOS_FILE, SCENARIO_COLUMNS))
+
+
+def read_domain_rows(folder: Path) -> tuple[Cells, ...]:
+    """Return the rows of whatif_domains.csv; none where there is no such file."""
+    if not (folder / DOMAINS_FILE).is_file():
+        return ()
+    return tuple(_rows(folder, DOMAINS_FILE, DOMAIN_COLUMNS))
 
 
 def read_points(folder: Path) -> tuple[Point, ...]:
@@ -268,7 +354,10 @@ __all__ = [
     "PNODES_FILE",
     "SCENARIOS_FILE",
     "WhatIfFolder",
+    "is_results",
+    "read_domain_rows",
     "read_points",
     "read_rows",
     "read_texts",
+    "refuse_other_base",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from placer.cost import domain_cost
 from placer.domain import Domain
@@ -51,24 +52,37 @@ def _all_local(domain: Domain) -> int:
 
 
 def cost_bound(problem: Problem, placement: Placement, least: dict[str, int]) -> int:
-    """Return a lower bound of the cost of every placement of all domains of ``problem``.
+    """Return a lower bound of the cost of every placement of as much priority as ``placement``.
 
-    What runs costs what it costs now, but for ``max_moves`` domains, which save the most that
-    any could; all others cost the least. 0 where ``placement`` leaves a domain out: then
-    another may leave out another. Vcpus that run off their home may save without a move, so
-    where there are any, everything costs the least.
+    What runs is in all of them, and costs what it costs now, but for ``max_moves`` domains,
+    which save the most that any could; of the others the cheapest for their priority make up
+    the rest. Vcpus that run off their home may save without a move, and below what a domain
+    costs with all at home: where there are any, all is taken for local.
     """
-    if placement.unplaced:
-        return 0
-    if any(_off_home(placed) for placed in (*placement.domains, *problem.running_now.values())):
-        return sum(least[domain.name] for domain in problem.domains)
     hosts = {host.name: host for host in problem.hosts}
     domains = {domain.name: domain for domain in problem.domains}
-    now = {
-        name: domain_cost(domains[name], placed, hosts[placed.host])
-        for name, placed in problem.running_now.items()
-    }
-    bound = sum(now.values())
-    bound += sum(least[domain.name] for domain in problem.domains if domain.name not in now)
-    savings = sorted((max(0, cost - least[name]) for name, cost in now.items()), reverse=True)
-    return bound - sum(savings[: problem.max_moves])
+    running = problem.running_now
+    if any(_off_home(placed) for placed in (*placement.domains, *running.values())):
+        least = {name: _all_local(domain) for name, domain in domains.items()}
+        bound = sum(least[name] for name in running)
+    else:
+        now = {
+            name: domain_cost(domains[name], placed, hosts[placed.host])
+            for name, placed in running.items()
+        }
+        savings = sorted((max(0, cost - least[name]) for name, cost in now.items()), reverse=True)
+        bound = sum(now.values()) - sum(savings[: problem.max_moves])
+    wanted = sum(domains[placed.domain].priority for placed in placement.domains)
+    wanted -= sum(domains[name].priority for name in running)
+    others = [domain for name, domain in domains.items() if name not in running]
+    return bound + _cheapest(others, wanted, least)
+
+
+def _cheapest(domains: list[Domain], priority: int, least: dict[str, int]) -> int:
+    """What so much priority costs at least: of a domain as much may be taken as one likes."""
+    cost, left = Fraction(0), priority
+    for domain in sorted(domains, key=lambda one: Fraction(least[one.name], one.priority)):
+        part = min(left, domain.priority)
+        cost += Fraction(least[domain.name] * part, domain.priority)
+        left -= part
+    return -(-cost.numerator // cost.denominator)

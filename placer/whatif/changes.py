@@ -11,7 +11,7 @@ import numpy as np
 from placer.arrays import ABSENT, Ints
 from placer.errors import Fault, InputError
 from placer.frames import PNODE
-from placer.host import Host
+from placer.host import Host, RunningDomain
 from placer.problem import Running
 from placer.scenario import (
     AddDomains,
@@ -89,10 +89,23 @@ def _(change: TakeHosts, draft: Draft) -> None:
 def _(change: FailPnodes, draft: Draft) -> None:
     gone = list(change.pnodes)
     for name in draft.hosts_like(change.hosts):
+        there = [run.name for run in draft.hosts[name].running if _needs(draft, name, run, gone)]
         _mend(draft, name, lambda host: without_pnodes(host, gone))
+        draft.lose(name, there)
         for running in draft.on(name):
             if any(_is_on(running, pnode) for pnode in gone):
                 draft.evict(running.placed.domain)
+
+
+def _needs(draft: Draft, host: str, run: RunningDomain, pnodes: list[int]) -> bool:
+    """Whether a domain of the inventory has memory or pcpus of its own on one of these pnodes.
+
+    Dom0 goes on with what is left. Shared vcpus run elsewhere.
+    """
+    here = draft.hosts[host]
+    own = here.pcpu_pnode[np.isin(here.pcpu_ids, run.dedicated_pcpus)]
+    there = [pnode for pnode in pnodes if pnode < here.num_pnodes]
+    return not is_dom0(run) and bool(run.pages[there].any() or np.isin(own, there).any())
 
 
 def _is_on(running: Running, pnode: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -121,7 +122,7 @@ class Draft:
     resized: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
-    """Domains that an inventory says run on a host that is gone, with its name."""
+    """Domains that an inventory says run on a host, or a pnode of it, that is gone; its name."""
 
     @classmethod
     def of(cls, base: Base) -> Draft:
@@ -158,6 +159,16 @@ class Draft:
         self.evict(*(running.placed.domain for running in self.on(name)))
         gone = self.hosts.pop(name)
         self.lost.update((run.name, name) for run in gone.running if not is_dom0(run))
+
+    def lose(self, host: str, names: Sequence[str]) -> None:
+        """Note that domains of the inventory are gone that ran on a host.
+
+        What they held elsewhere on it counts as held: which frames that was is not known.
+        """
+        self.lost.update((name, host) for name in names)
+        left = tuple(run for run in self.hosts[host].running if run.name not in names)
+        if names:
+            self.hosts[host] = replace(self.hosts[host], running=left)
 
     def resize(self, name: str, domain: Domain) -> None:
         """Put a domain of another size in the place of one, which loses its place."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from placer.arrays import Ints
 from placer.domain import OVERHEAD_PAGES, Domain
+from placer.explain.room import Room
+from placer.fleet.residual import as_running
 from placer.host import Host
 from placer.placement import PlacedDomain, by_host, held_pages
 
@@ -17,18 +19,27 @@ from placer.placement import PlacedDomain, by_host, held_pages
 class Loads:
     """One host, by pnode: what is free, what of that domains may have, and its vcpus.
 
-    ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead;
-    ``vcpus`` are the shared ones of running domains and all of placed ones.
+    ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead, and
+    nothing on a host that is to be empty; ``vcpus`` are the shared ones of running domains and
+    all of placed ones; ``room`` is how many shared vcpus more there may be.
     """
 
     host: Host
     free: Ints
     usable: Ints
     vcpus: Ints
+    room: int
 
     @classmethod
-    def of(cls, host: Host, domains: Mapping[str, Domain], here: Sequence[PlacedDomain]) -> Loads:
-        """Count what is placed ``here``; ``domains`` are by name."""
+    def of(
+        cls,
+        host: Host,
+        domains: Mapping[str, Domain],
+        here: Sequence[PlacedDomain],
+        *,
+        closed: bool = False,
+    ) -> Loads:
+        """Count what is placed ``here``; ``domains`` are by name. ``closed``: nothing may run."""
         placed = np.zeros(host.num_pnodes, dtype=np.int64)
         held, vcpus = placed.copy(), placed.copy()
         for run in host.running:
@@ -38,7 +49,15 @@ class Loads:
             held += held_pages(domains[answer.domain], answer)
             vcpus += np.bincount(answer.vcpu_to_pnode, minlength=host.num_pnodes)
         usable = np.maximum(host.free_pages - held - host.reserve_pages, 0)
-        return cls(host=host, free=host.free_pages - placed, usable=usable, vcpus=vcpus)
+        running = [as_running(domains[answer.domain], answer, host) for answer in here]
+        full = replace(host, running=(*host.running, *running)) if running else host
+        return cls(
+            host=host,
+            free=host.free_pages - placed,
+            usable=np.zeros_like(usable) if closed else usable,
+            vcpus=vcpus,
+            room=0 if closed else sum(Room(full).shared),
+        )
 
     def is_like(self, other: Loads | None) -> bool:
         """Return whether all figures are those of ``other``."""
@@ -65,10 +84,16 @@ class Figures:
         hosts: Iterable[Host],
         domains: Mapping[str, Domain],
         placed: Sequence[PlacedDomain],
+        closed: Collection[str] = (),
     ) -> Figures:
-        """Count what is placed on the hosts."""
+        """Count what is placed on the hosts; ``closed`` are those that are to be empty."""
         on = by_host(placed)
-        return cls(loads=tuple(Loads.of(host, domains, on.get(host.name, [])) for host in hosts))
+        return cls(
+            loads=tuple(
+                Loads.of(host, domains, on.get(host.name, []), closed=host.name in closed)
+                for host in hosts
+            )
+        )
 
     @property
     def usable(self) -> int:
@@ -77,12 +102,14 @@ class Figures:
 
     @property
     def largest_vnode(self) -> int:
-        """Pages of the largest PV domain of one vnode that has room."""
-        pages = max((int(load.usable.max(initial=0)) for load in self.loads), default=0)
-        return max(0, pages - OVERHEAD_PAGES["pv"])
+        """Pages of the largest PV domain of one vnode and one vcpu that has room."""
+        return self._largest(lambda load: int(load.usable.max(initial=0)))
 
     @property
     def largest_domain(self) -> int:
-        """Pages of the largest PV domain that has room on one host, a vnode on each pnode."""
-        pages = max((int(load.usable.sum()) for load in self.loads), default=0)
+        """Pages of the largest PV domain of one vcpu on one host, a vnode on each pnode."""
+        return self._largest(lambda load: int(load.usable.sum()))
+
+    def _largest(self, pages_of: Callable[[Loads], int]) -> int:
+        pages = max((pages_of(load) for load in self.loads if load.room), default=0)
         return max(0, pages - OVERHEAD_PAGES["pv"])

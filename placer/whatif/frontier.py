@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 
@@ -19,7 +19,8 @@ _EACH = 16
 class Point:
     """The best answer known with at most ``max_moves`` moves, and what is proven of all others.
 
-    ``is_pareto``: no point with fewer moves is as good.
+    ``is_pareto``: no point with fewer moves is as good. ``is_proven``: with so many moves no
+    more can be placed, and as much not at less cost.
     """
 
     max_moves: int
@@ -30,6 +31,7 @@ class Point:
     bound: int
     mean_access_distance: float
     is_pareto: bool
+    is_proven: bool
 
     @property
     def gap(self) -> float:
@@ -82,9 +84,12 @@ def frontier_of(scenarios: Sequence[Scenario], rows: Sequence[Cells]) -> tuple[P
                 bound=bound if own.num_placed == found.num_placed else 0,
                 mean_access_distance=found.mean_access_distance,
                 is_pareto=not points or _rank(found)[:2] < _rank(points[-1])[:2],
+                is_proven=own.is_proven and own.num_placed == found.num_placed,
             )
         )
-    return tuple(points)
+    return tuple(
+        replace(point, is_proven=point.is_proven and point.cost == point.bound) for point in points
+    )
 
 
 def _point(scenario: Scenario, row: Cells) -> Point | None:
@@ -100,6 +105,8 @@ def _point(scenario: Scenario, row: Cells) -> Point | None:
         bound=int(cell["cost_bound"] or 0),
         mean_access_distance=float(cell["mean_access_distance_slit"]),
         is_pareto=False,
+        # Of the priority alone, until the curve knows the best cost.
+        is_proven=cell["placed_priority"] == cell["placed_priority_bound"],
     )
 
 

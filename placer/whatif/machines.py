@@ -13,7 +13,7 @@ from placer.frames import MACHINE_FRAME, PNODE, DomainFrames
 from placer.host import Host, RunningDomain
 from placer.scenario import SetHosts
 from placer.spans import merge, subtract
-from placer.units import LOCAL_DISTANCE, ORDER_1GIB, PAGES_2MIB
+from placer.units import LOCAL_DISTANCE, ORDER_1GIB, PAGES_2MIB, format_pages
 
 
 def without_pnodes(host: Host, pnodes: Collection[int]) -> Host:
@@ -89,7 +89,8 @@ def without_memory(host: Host, pnode: int, pages: int, held: Ints) -> Host:
             gone.append((start + num - cut, cut))
         left -= cut
     if left:
-        raise ValueError(f"{pages} pages of pnode {pnode}, expected {pages - left} or fewer")
+        most = format_pages(pages - left)
+        raise ValueError(f"{format_pages(pages)} of pnode {pnode}, expected {most} or less")
     mine = host.free_spans[:, 0] == pnode
     kept = subtract(merge(host.free_spans[mine, 1:]), merge(np.array(gone[::-1])))
     rows = np.concatenate([host.free_spans[~mine], np.insert(kept, 0, pnode, axis=1)])

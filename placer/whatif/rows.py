@@ -84,6 +84,31 @@ BASE_NAME: Final = "base"
 Cells = tuple[str, ...]
 
 
+LOSING: Final = frozenset({"unplaced", "lost"})
+"""States of domains that have no place."""
+
+
+def losers_of(rows: Iterable[Cells]) -> Iterator[Cells]:
+    """Yield the rows of whatif_domains.csv of domains without a place, but those of the base."""
+    state = DOMAIN_COLUMNS.index("state")
+    return (row for row in rows if row[state] in LOSING and row[0] != BASE_NAME)
+
+
+def proof_of(row: Cells) -> str:
+    """Return how good a row of whatif.csv says that its answer is, in a word or a figure.
+
+    "proven" where every level is; else how far the first level that is not may be from it.
+    """
+    cell = dict(zip(SCENARIO_COLUMNS, row, strict=True))
+    if cell["status"] == "optimal":
+        return "proven"
+    value, bound = cell["placed_priority"], cell["placed_priority_bound"]
+    if value and bound and int(bound) > int(value):
+        return f"{value} of {bound} placed"
+    gap = cell["cost_gap"]
+    return f"{100 * float(gap):.2f} %" if gap and float(gap) else "not proven"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A scenario's rows. ``failed`` where it could not be solved and the reason is in the row."""
@@ -124,6 +149,10 @@ def base_rows(base: Base, options: WhatIfOptions) -> Outcome:
         "num_moved": 0,
         "moved_pages": 0,
         "num_stopped": 0,
+        "num_placed_change": 0,
+        "cost_change": 0,
+        "mean_access_distance_change": 0.0 if points.placed else None,
+        "usable_pages_change": 0,
         "num_domains": len(base.domains),
         "num_placed": points.placed,
         "num_unplaced": len(base.domains) - points.placed,
@@ -165,7 +194,9 @@ def rows_of(base: Base, solved: Solved, number: int, key: str) -> Outcome:
     """Return the rows of an answer: domains and hosts that are as in the base are left out."""
     draft, scenario = solved.draft, solved.scenario
     before, was = base.figures, base.score
-    figures = Figures.of(draft.hosts.values(), draft.domains, solved.placement.domains)
+    figures = Figures.of(
+        draft.hosts.values(), draft.domains, solved.placement.domains, draft.drained
+    )
     cost, mean, num_placed = 0, None, len(solved.placement.domains)
     if solved.problem is not None and num_placed:
         points = score(solved.problem, solved.placement, ())

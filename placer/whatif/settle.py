@@ -8,12 +8,13 @@ from dataclasses import replace
 from placer.arrays import ABSENT
 from placer.check import check_placement
 from placer.domain import Domain
+from placer.errors import InputError
 from placer.fleet.part import may_run_on
 from placer.fleet.seating import seat_shared
 from placer.host import Host
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.problem import Group, Problem, Running
-from placer.scenario import Scenario
+from placer.scenario import Scenario, op_of
 from placer.whatif.changes import apply, by_rank
 from placer.whatif.draft import Base, Draft
 
@@ -26,8 +27,12 @@ def make_draft(base: Base, scenario: Scenario) -> Draft:
     change names what is not there or cannot be.
     """
     draft = Draft.of(base)
-    for change in scenario.changes:
-        apply(change, draft)
+    for number, change in enumerate(scenario.changes, start=1):
+        try:
+            apply(change, draft)
+        except InputError as error:
+            where = f"change {number} ({op_of(change)})"
+            raise InputError(replace(fault, source=where) for fault in error.faults) from error
     _forget_hosts(draft)
     _settle(draft)
     return draft

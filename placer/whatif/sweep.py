@@ -13,7 +13,7 @@ from placer.errors import Fault, InputError
 from placer.host import SmtMode
 from placer.read.host_layout import MOST_OVERCOMMIT, parse_smt
 from placer.read.policies import read_policy
-from placer.scenario import Change, CountHosts, Scenario, SetHosts, SetPolicy, Solving
+from placer.scenario import Change, CountHosts, Scenario, SetHosts, SetPolicy
 from placer.units import pages_from_bytes, parse_size
 
 MOST_CELLS: Final = 100_000
@@ -21,7 +21,7 @@ _MOST_VALUES: Final = 10_000
 _ALL: Final = ("*",)
 
 
-def sweep_scenarios(axes: Sequence[str], solve: Solving) -> tuple[Scenario, ...]:
+def sweep_scenarios(axes: Sequence[str]) -> tuple[Scenario, ...]:
     """Return a scenario for each cell of the grid that ``axes`` span, the last axis fastest.
 
     An axis is ``"overcommit=1.0,1.5,2.0"``, ``"overcommit=1.0:2.0:0.25"`` (first, last, step),
@@ -66,7 +66,7 @@ def sweep_scenarios(axes: Sequence[str], solve: Solving) -> tuple[Scenario, ...]
         Scenario(
             name=" ".join(label for label, _ in cell),
             changes=tuple(change for _, change in cell),
-            solve=solve,
+            solve="fresh",
         )
         for cell in product(*listed)
     )

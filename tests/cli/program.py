@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,16 @@ def spawn_placer(*arguments: object, cwd: Path | None = None, **environment: str
     return Ended(process.returncode, out, err)
 
 
-def watch_placer(*arguments: object, cwd: Path | None = None, **environment: str) -> Ended:
-    """Run ``placer`` with a terminal as its standard error: ``err`` is what a person sees there."""
+def watch_placer(
+    *arguments: object,
+    cwd: Path | None = None,
+    react: Callable[[bytes], None] | None = None,
+    **environment: str,
+) -> Ended:
+    """Run ``placer`` with a terminal as its standard error: ``err`` is what a person sees there.
+
+    ``react`` is called with what was seen so far whenever there is more.
+    """
     terminal, side = pty.openpty()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     seen = bytearray()
@@ -106,6 +114,8 @@ def watch_placer(*arguments: object, cwd: Path | None = None, **environment: str
             if not data:
                 break
             seen += data
+            if react is not None:
+                react(bytes(seen))
         os.close(terminal)
         out, _ = process.communicate(timeout=120)
     return Ended(process.returncode, out, seen.decode(errors="replace"))

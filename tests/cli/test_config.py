@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from placer.cli.defaults import commands_of, options_of
+from placer.cli.main import app
+from placer.report.folder import write_run
+from tests import sample_runs
 from tests.cli.program import run_placer
 
 FILE = """
@@ -132,6 +138,97 @@ def test_a_faulty_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run_placer("config", "show")
     assert ended.code == 2
     assert ended.err.startswith("error: environment: PLACER_PLACE_SEED: found 'many'")
+
+
+def test_a_choice_that_is_none_is_told_with_what_there_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACER_WHATIF_RUN_ENGINE", "foo")
+    known = "expected one of 'serial', 'threads', 'processes', 'dask'\n"
+    assert run_placer("config", "show").err == (
+        f"error: environment: PLACER_WHATIF_RUN_ENGINE: found 'foo', {known}"
+    )
+    monkeypatch.delenv("PLACER_WHATIF_RUN_ENGINE")
+    (here / "placer.toml").write_text('[whatif]\nengine = "foo"\n', encoding="utf-8")
+    ended = run_placer("config", "show")
+    assert ended.err.endswith(f"placer.toml:2: whatif.engine: found 'foo', {known}")
+
+
+def test_a_variable_that_is_of_no_option_is_a_warning_with_what_is_like_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PLACE_TIME_LIMITT", "DEBG", "SERVICE_PORT", "VERSION", "XEN_CACHE", "TEST_MORE"):
+        monkeypatch.setenv(f"PLACER_{name}", "3")
+    ended = run_placer("config", "show")
+    assert ended.code == 0
+    before = "warning: environment: PLACER_"
+    assert ended.err.splitlines() == [
+        f"{before}DEBG: found an unknown name, expected PLACER_DEBUG?",
+        f"{before}PLACE_TIME_LIMITT: found an unknown name, expected PLACER_PLACE_TIME_LIMIT?",
+        f"{before}SERVICE_PORT: found an unknown name, expected PLACER_CONFIG or that of an option",
+        f"{before}VERSION: found an unknown name, expected PLACER_CONFIG or that of an option",
+    ]
+    assert run_placer("place", "--help").err == ""
+
+
+def test_the_variable_of_any_option_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACER_PLACE_TIME_LIMIT", "3")
+    monkeypatch.setenv("PLACER_WHATIF_FAIL_EACH_PNODES", "true")
+    monkeypatch.setenv("PLACER_DEBUG", "false")
+    assert run_placer("config", "show").err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("place", "--help"), ("whatif", "--help"), ("check", "--help")],
+)
+def test_faulty_defaults_do_not_keep_help_away(
+    arguments: tuple[str, ...], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run_placer(*arguments)
+    (here / "placer.toml").write_text("[plcae]\nseed = 1\n", encoding="utf-8")
+    assert run_placer(*arguments) == expected
+    monkeypatch.setenv("PLACER_PLACE_SEED", "many")
+    assert run_placer(*arguments) == expected
+    assert expected.code == 0
+
+
+def test_faulty_defaults_are_told_before_what_they_lead_to(here: Path) -> None:
+    (here / "placer.toml").write_text('[place]\nhots = ["one.toml"]\n', encoding="utf-8")
+    ended = run_placer("place", "domains.toml")
+    assert ended.code == 2
+    assert ended.err == "error: placer.toml:2: place.hots: found an unknown name, expected host?\n"
+
+
+def test_help_shows_the_defaults_of_the_file(here: Path) -> None:
+    (here / "placer.toml").write_text("[place]\nseed = 4711\n", encoding="utf-8")
+    assert "4711" in run_placer("place", "--help").out
+
+
+def test_every_switch_has_an_opposite() -> None:
+    root: Any = typer.main.get_command(app)
+    switches = {
+        f"{name} --{key}": option.secondary_opts
+        for name, command in (("", root), *commands_of(root))
+        for key, option in options_of(command).items()
+        if option.is_flag and not key.endswith("-completion")
+    }
+    assert len(switches) > 20
+    assert [name for name, opposite in switches.items() if not opposite] == []
+
+
+def test_a_flag_undoes_what_the_file_switches_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(here / "run", sample_runs.rc9(), log={})
+    (here / "placer.toml").write_text("[defaults]\nquiet = true\njson = true\n", encoding="utf-8")
+    report = ("report", "run", "--html", "page.html")
+    assert run_placer(*report).err == ""
+    assert run_placer(*report, "--no-quiet").err == "wrote page.html\n"
+    assert run_placer("pages", "run").out.startswith("{")
+    assert not run_placer("pages", "run", "--no-json").out.startswith("{")
+    monkeypatch.setenv("PLACER_REPORT_QUIET", "false")
+    assert run_placer(*report).err == "wrote page.html\n"
 
 
 def test_a_command_that_is_not_there_is_told() -> None:

@@ -15,8 +15,14 @@ from tests.cli.program import HOST, run_placer, spawn_placer
 
 COMMANDS = (
     "place",
+    "explain",
     "check",
     "export",
+    "pages",
+    "host",
+    "heap",
+    "verify",
+    "balloon",
     "report",
     "whatif run",
     "whatif fail-each",
@@ -39,7 +45,7 @@ def test_help_names_every_command_and_documents_every_option(project_root: Path)
         ended = run_placer(*command.split(), "--help")
         assert ended.code == 0
         section = text.split(f"## {command}\n", 1)[1].split("\n## ", 1)[0]
-        options = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", ended.out, re.MULTILINE))
+        options = set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", ended.out, re.MULTILINE))
         known = options - {"--help", "--format", "--output"}
         assert [option for option in known if f"`{option}" not in section] == []
 

@@ -77,7 +77,9 @@ def test_a_file_of_scenarios_is_answered_and_written(base: Path, tmp_path: Path)
         "whatif", "run", base / "questions.toml", "--base", base / "run", "--out", out
     )
     assert ended.code == 5  # one of the scenarios failed
-    assert "no such host: failed: scenario: host: found 'middle'" in ended.out
+    assert "no such host: failed: change 1 (fail-host): host: found 'middle'" in ended.out
+    assert "left fails: " in ended.out
+    assert ": not placed: fits alone, but not beside" in ended.out
     found = {row["scenario"]: row for row in rows(out / "whatif.csv")}
     assert list(found) == ["base", "left fails", "no such host", "four caches", "all anew"]
     assert found["base"]["num_placed"] == "4"

@@ -150,8 +150,14 @@ def test_an_inventory_is_named_from_the_files_own_folder(tmp_path: Path) -> None
         ('op = "set-host", host = "*", distances = 3', "changes[0].distances: found 3"),
         ('op = "split-pnodes", host = "*", into = 1', "changes[0].into: found 1"),
         ('op = "resize", domain = "a", memory = "0"', "changes[0].memory: found no memory"),
-        ('op = "add-host", from = "nothing.toml"', "found no such file"),
-        ('op = "set-policy", policy = "wise"', "found 'wise'"),
+        (
+            'op = "add-host", from = "nothing.toml"',
+            "changes[0].from: found 'nothing.toml': no such",
+        ),
+        ('op = "set-policy", policy = "wise"', "changes[0].policy: found 'wise': "),
+        ('op = "set-host", host = "a"', "found set-host with nothing to change, expected one of"),
+        ('op = "resize", domain = "a"', "found resize with nothing to change"),
+        ('op = "pin", domain = "a"', "found pin with nothing to change, expected one of pnode"),
         ('op = "group", domain = "a", name = "g", keep = "near"', "changes[0].keep: found 'near'"),
     ],
 )
@@ -181,13 +187,14 @@ max_moved_gib = -1
         'expected "fresh" or "keep" or "moves"',
         "questions.toml:10: scenario[2].name: found no name, expected a name",
         "questions.toml:12: scenario[2].max_moved_gib: found -1, expected GiB, 0 or more",
+        "questions.toml:7: scenario[1].name: found 's' again, expected unique names of scenarios",
     ]
 
 
 def test_scenarios_have_names_of_their_own(tmp_path: Path) -> None:
     text = '[[scenario]]\nname = "s"\n[[scenario]]\nname = "s"\n'
     assert faults(tmp_path, text) == [
-        "questions.toml: scenario: found 2 scenarios named 's', expected unique names"
+        "questions.toml:4: scenario[1].name: found 's' again, expected unique names of scenarios"
     ]
     assert "no [[scenario]]" in faults(tmp_path, "")[0]
 

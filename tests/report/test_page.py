@@ -210,6 +210,7 @@ def point(moves: int, cost: int) -> Point:
         bound=cost - 5,
         mean_access_distance=10.0,
         is_pareto=True,
+        is_proven=False,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from placer.errors import InputError
 from placer.report.frontier import COLUMNS as FRONTIER_COLUMNS
 from placer.report.whatif_folder import COLUMNS, SCENARIOS_FILE, WhatIfFolder
-from placer.whatif.rows import DOMAIN_COLUMNS, PNODE_COLUMNS, SCENARIO_COLUMNS, Outcome
+from placer.whatif.rows import BASE_NAME, DOMAIN_COLUMNS, PNODE_COLUMNS, SCENARIO_COLUMNS, Outcome
 
 NAMES = ["first", "second", "third"]
 KEYS = [(name, f"key of {name}") for name in NAMES]
@@ -98,6 +98,47 @@ def test_other_questions_and_failures_are_answered_anew(tmp_path: Path) -> None:
     with WhatIfFolder(folder, [("first", "another key"), KEYS[1]]) as opened:
         assert opened.done == {}
         assert opened.dropped == 2
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
+    with WhatIfFolder(tmp_path / "f", KEYS) as opened:
+        opened.append(outcome("first"))
+        with pytest.raises(InputError, match="another process is writing, expected one at a time"):
+            WhatIfFolder(tmp_path / "f", KEYS)
+        opened.append(outcome("second"))
+    with WhatIfFolder(tmp_path / "f", KEYS) as opened:
+        assert list(opened.done) == ["first", "second"]
+
+
+def test_answers_to_other_questions_are_dropped_only_where_that_is_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, *NAMES)
+    before = contents(folder)
+    with pytest.raises(InputError, match="found 3 answers to other questions, expected a new name"):
+        WhatIfFolder(folder, [("fourth", "key of fourth")])
+    assert contents(folder) == before
+    with WhatIfFolder(folder, [("fourth", "key of fourth")], replace=True) as opened:
+        assert opened.dropped == 3
+
+
+def test_answers_about_another_base_are_not_mixed_with_new_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    base = Outcome(
+        number=-1, key="one", row=(BASE_NAME, "one", *["x"] * (len(SCENARIO_COLUMNS) - 2))
+    )
+    with WhatIfFolder(folder, [(BASE_NAME, "one"), *KEYS]) as opened:
+        opened.append(base)
+        opened.append(outcome("first"))
+    with pytest.raises(InputError, match="2 answers about another base"):
+        WhatIfFolder(folder, [(BASE_NAME, "other"), *KEYS])
+
+
+def test_a_curve_of_other_answers_does_not_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, "first")
+    (folder / "frontier.csv").write_text("of before", encoding="utf-8")
+    write(folder, *NAMES)
+    assert not (folder / "frontier.csv").exists()
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from placer.scenario import (
     RemoveDomains,
     ReplaceHosts,
     ResizeDomains,
+    Scenario,
     SetHosts,
     SplitPnodes,
     TakeHosts,
@@ -32,6 +35,7 @@ from placer.scenario import (
 )
 from placer.whatif.draft import Base
 from placer.whatif.machines import merge_pnodes, split_pnodes, without_memory
+from placer.whatif.settle import make_draft
 from tests.builders import make_domain, make_host
 from tests.sample_runs import solved
 from tests.whatif.bases import GIB, ask, domain_of, hosts_of, three_hosts
@@ -105,6 +109,24 @@ def test_domains_of_least_priority_then_most_memory_give_way_where_vcpus_lack() 
     assert found.displaced == set(victim)
 
 
+def test_a_pnode_takes_what_an_inventory_lists_there_with_it() -> None:
+    def running(name: str, pages: list[int], **fields: Any) -> RunningDomain:
+        return RunningDomain(name=name, pages=pages, vcpus_on=[0, 0], **fields)
+
+    listed = (
+        running("Domain-0", [512, 512], domid=0),
+        running("here", [512, 0]),
+        running("elsewhere", [0, 512]),
+        running("pinned", [0, 512], dedicated_pcpus=(1,)),
+    )
+    hosts = hosts_of(2)
+    hosts = (replace(hosts[0], running=listed), hosts[1])
+    base = Base(run=solved(Problem(hosts=hosts, domains=(domain_of("a", 4),), allow_partial=True)))
+    draft = make_draft(base, Scenario(name="s", changes=(FailPnodes(hosts=("h0",), pnodes=(0,)),)))
+    assert draft.lost == {"here": "h0", "pinned": "h0"}
+    assert [run.name for run in draft.hosts["h0"].running] == ["Domain-0", "elsewhere"]
+
+
 def test_memory_that_fails_is_free_memory_first() -> None:
     base = three_hosts()
     host = host_of(base, "a")
@@ -114,7 +136,9 @@ def test_memory_that_fails_is_free_memory_first() -> None:
     assert kept.displaced == frozenset()
     lost = ask(base, FailMemory(hosts=(host,), pnode=pnode, pages=free + 1))
     assert lost.displaced
-    with pytest.raises(InputError, match=r"expected \d+ or fewer"):
+    with pytest.raises(
+        InputError, match=r"change 1 \(fail-memory\): .* 10 GiB of pnode 0, expected 9 GiB or less"
+    ):
         ask(base, FailMemory(hosts=(host,), pnode=pnode, pages=10 * GIB))
 
 
@@ -124,7 +148,7 @@ def test_failing_memory_never_touches_frames_that_are_held() -> None:
     held = np.array([[start + 90, 10]])
     smaller = without_memory(host, 0, 20, held)
     assert smaller.free_spans.tolist() == [[0, start, 70], [0, start + 90, 10]]
-    with pytest.raises(ValueError, match="expected 90 or fewer"):
+    with pytest.raises(ValueError, match="expected 360 KiB or less"):
         without_memory(host, 0, 91, held)
 
 

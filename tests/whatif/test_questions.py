@@ -116,7 +116,7 @@ def test_frontiers_of_many_domains_grow_in_steps() -> None:
 
 
 def test_a_grid_has_every_combination_once() -> None:
-    found = sweep_scenarios(["overcommit=1.0:1.5:0.25", "hosts=2,3"], "fresh")
+    found = sweep_scenarios(["overcommit=1.0:1.5:0.25", "hosts=2,3"])
     assert [scenario.name for scenario in found] == [
         "overcommit=1.0 hosts=2",
         "overcommit=1.0 hosts=3",
@@ -148,17 +148,17 @@ def test_a_grid_has_every_combination_once() -> None:
 )
 def test_a_faulty_axis_is_told(axis: str, told: str | None) -> None:
     if told is None:
-        assert len(sweep_scenarios([axis], "keep")) == 9999
+        assert len(sweep_scenarios([axis])) == 9999
         return
     with pytest.raises(InputError, match=told):
-        sweep_scenarios([axis], "keep")
+        sweep_scenarios([axis])
 
 
 def test_a_grid_has_an_end_and_no_axis_twice() -> None:
     with pytest.raises(InputError, match="cells, expected 100000 or fewer"):
-        sweep_scenarios(["hosts=1:1000:1", "overcommit=1:1000:1"], "keep")
+        sweep_scenarios(["hosts=1:1000:1", "overcommit=1:1000:1"])
     with pytest.raises(InputError, match="'hosts' again"):
-        sweep_scenarios(["hosts=1", "hosts=2"], "keep")
+        sweep_scenarios(["hosts=1", "hosts=2"])
 
 
 def test_two_runs_are_compared_domain_by_domain() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from placer.check import check_placement
 from placer.errors import InputError
-from placer.problem import Problem
+from placer.problem import Group, Problem
 from placer.result import Result
-from placer.scenario import AddDomains, Scenario, TakeHosts
+from placer.scenario import AddDomains, GroupDomains, Scenario, TakeHosts
 from placer.solve import SolveOptions, solve
 from placer.whatif.bounds import cost_bound, least_costs
 from placer.whatif.draft import Base
-from placer.whatif.rows import rows_of
+from placer.whatif.keys import seed_of
+from placer.whatif.rows import SCENARIO_COLUMNS, base_rows, proof_of, rows_of
 from placer.whatif.solving import Solved, solve_scenario
+from tests.builders import make_domain
 from tests.sample_runs import solved
 from tests.whatif.bases import (
     QUICK,
@@ -140,6 +143,96 @@ def test_the_bound_by_counting_never_exceeds_the_optimum() -> None:
             continue
         cost = next(level.value for level in found.levels if level.name == "cost")
         assert cost_bound(problem, found.placement, least_costs(problem)) <= cost
+
+
+def test_the_bound_by_counting_holds_too_where_not_all_are_placed() -> None:
+    hosts = hosts_of(2)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        domains = tuple(
+            domain_of(f"d{n}", *rng.integers(1, 9, rng.integers(1, 3)).tolist(), priority=p)
+            for n, p in enumerate(rng.integers(1, 4, 9).tolist())
+        )
+        problem = Problem(hosts=hosts, domains=domains, allow_partial=True)
+        found = solve(problem, SolveOptions(work=5.0, reasons=False, baselines=False)).result
+        assert found.placement is not None
+        cost = next(level.value for level in found.levels if level.name == "cost")
+        bound = cost_bound(problem, found.placement, least_costs(problem))
+        assert 0 < bound <= cost
+
+
+def test_a_scenario_is_solved_alike_whatever_it_is_called() -> None:
+    base = three_hosts()
+    change = AddDomains(domains=tuple(domain_of(f"n{n}", 3, 3) for n in range(4)))
+    seeds = {
+        seed_of(Scenario(name=name, changes=(change,), solve="fresh"), 0) for name in ("a", "b")
+    }
+    assert len(seeds) == 1
+    assert seed_of(Scenario(name="a", changes=(change,), solve="keep"), 0) not in seeds
+    first, second = (rows_of(base, ask(base, change, name=name), 0, "") for name in ("a", "b"))
+    assert first.row[1:] == second.row[1:]
+
+
+def test_the_largest_domain_that_is_said_to_fit_does() -> None:
+    base = three_hosts()
+    rows = dict(zip(SCENARIO_COLUMNS, base_rows(base, QUICK).row, strict=True))
+    for column, num_vnodes in (("largest_vnode_pages", 1), ("largest_domain_pages", 2)):
+        most = int(rows[column])
+        sizes = [most] if num_vnodes == 1 else largest_vnodes(base, most)
+        for more, fits in ((0, True), (1, False)):
+            pages = [sizes[0] + more, *sizes[1:]]
+            new = make_domain(pages, 1, name="new", cpu_spill="last", page_order=[0] * num_vnodes)
+            found = ask(base, AddDomains(domains=(new,)))
+            assert ("new" in {placed.domain for placed in found.placement.domains}) is fits
+
+
+def largest_vnodes(base: Base, pages: int) -> list[int]:
+    """The sizes of vnodes that fill the host with most memory left, ``pages`` in all."""
+    load = max(base.figures.loads, key=lambda load: int(load.usable.sum()))
+    sizes = load.usable.tolist()
+    return [sizes[0] - (sum(sizes) - pages), *sizes[1:]]
+
+
+def test_nothing_more_fits_without_vcpus_or_on_a_host_to_be_empty() -> None:
+    base = three_hosts()
+    taken = sum(domain.num_vcpus for domain in base.domains.values())
+    more = tuple(make_domain([512], 1, name=f"n{n}") for n in range(3 * 16 - taken))
+    full = ask(base, AddDomains(domains=more))
+    assert not full.unplaced
+    drained = ask(base, TakeHosts(hosts=("*",), how="drain"))
+    one_left = ask(base, TakeHosts(hosts=("h0", "h1"), how="drain"))
+    rows = [
+        dict(zip(SCENARIO_COLUMNS, rows_of(base, found, 0, "").row, strict=True))
+        for found in (full, drained, one_left)
+    ]
+    assert rows[0]["largest_vnode_pages"] == rows[0]["largest_domain_pages"] == "0"
+    assert int(rows[0]["usable_pages"]) > 0
+    assert rows[1]["largest_vnode_pages"] == rows[1]["largest_domain_pages"] == "0"
+    assert rows[1]["usable_pages"] == "0"
+    left = base.run.host("h2")
+    here = sum(int(p.pages.sum()) for p in one_left.placement.domains if p.host == "h2")
+    assert 0 < int(rows[2]["usable_pages"]) <= int(left.free_pages.sum()) - here
+
+
+def test_an_answer_is_called_proven_where_every_level_is() -> None:
+    base = three_hosts()
+    cells = dict(zip(SCENARIO_COLUMNS, rows_of(base, ask(base), 0, "").row, strict=True))
+    assert proof_of(tuple(cells.values())) == "proven"
+    cells.update(status="feasible", placed_priority="81", placed_priority_bound="86")
+    assert proof_of(tuple(cells.values())) == "81 of 86 placed"
+    cells.update(placed_priority_bound="81", cost_gap="0.0123")
+    assert proof_of(tuple(cells.values())) == "1.23 %"
+    cells.update(cost_gap="0.0")
+    assert proof_of(tuple(cells.values())) == "not proven"
+
+
+def test_a_group_that_keeps_a_domain_out_is_named() -> None:
+    base = three_hosts()
+    new = tuple(domain_of(f"n{n}", 1, vcpus=1) for n in range(4))
+    apart = Group(name="far", keep="apart")
+    found = ask(base, AddDomains(domains=new), GroupDomains(domains=("n?",), group=apart))
+    (refusal,) = found.unplaced
+    assert "group far keeps it apart from n" in refusal.reason
 
 
 def test_equal_questions_have_equal_answers_whatever_was_asked_before() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, show, write_file
 
 
@@ -16,16 +17,21 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each domain.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Show what differs between two runs, domain by domain."""
-    from placer.report.compared import format_compared, show_compared
-    from placer.run import read_run
-    from placer.whatif.compare import compare_runs
+    with progress(f"reading {run_a}", quiet=quiet) as tell:
+        from placer.report.compared import format_compared, show_compared
+        from placer.run import read_run
+        from placer.whatif.compare import compare_runs
 
-    first, second = read_run(run_a), read_run(run_b)
-    rows = list(compare_runs(first, second))
-    if out is not None:
-        write_file(out, format_compared(rows))
+        first = read_run(run_a)
+        tell(f"reading {run_b}")
+        second = read_run(run_b)
+        tell("comparing")
+        rows = list(compare_runs(first, second))
+        if out is not None:
+            write_file(out, format_compared(rows), "--csv")
     show(lambda stream: show_compared(first, second, rows, stream))
-    if out is not None:
+    if out is not None and not quiet:
         say(f"wrote {out}")

@@ -8,6 +8,7 @@ import typer
 
 from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.exit_code import ExitCode
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, show
 from placer.cli.whatif.asked import (
     BaseOption,
@@ -15,8 +16,8 @@ from placer.cli.whatif.asked import (
     EngineOption,
     HostOption,
     OutOption,
-    QuietOption,
     ReasonsOption,
+    ReplaceOption,
     SeedOption,
     WorkersOption,
     WorkOption,
@@ -34,6 +35,7 @@ def frontier(
         int | None, typer.Option(min=0, metavar="N", help="At most N moves; all that runs.")
     ] = None,
     out: OutOption = None,
+    replace: ReplaceOption = False,
     engine: EngineOption = EngineChoice.THREADS,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -43,16 +45,19 @@ def frontier(
     quiet: QuietOption = False,
 ) -> None:
     """Find the least cost for each number of moves: what rebalancing is worth."""
-    from placer.report.frontier import show_frontier, write_frontier
-    from placer.whatif.frontier import frontier_of, frontier_scenarios
+    with progress("reading", quiet=quiet) as tell:
+        from placer.report.frontier import show_frontier, write_frontier
+        from placer.whatif.frontier import frontier_of, frontier_scenarios
 
-    options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
-    started = read_base(base, domains, host)
-    found = frontier_scenarios(started, max_moves)
-    rows = answer_all(started, found, options, chosen, out=out, quiet=quiet)
-    points = frontier_of(found, rows[1:])
-    if out is not None:
-        write_frontier(points, out)
+        options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
+        started = read_base(base, domains, host, tell)
+        found = frontier_scenarios(started, max_moves)
+        answered = answer_all(
+            started, found, options, chosen, out=out, replace=replace, quiet=quiet, tell=tell
+        )
+        points = frontier_of(found, answered.rows[1:])
+        if out is not None:
+            write_frontier(points, out)
     show(lambda stream: show_frontier(points, stream))
     if out is not None and not quiet:
         say(f"wrote {out}")

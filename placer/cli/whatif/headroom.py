@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from placer.cli.exit_code import ExitCode
-from placer.cli.progress import progress
+from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import say, show, write_file
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
     HostOption,
-    QuietOption,
     SeedOption,
     WorkOption,
     options_of,
@@ -46,26 +45,27 @@ def headroom(
     quiet: QuietOption = False,
 ) -> None:
     """Say how many more domains of a shape fit on each host, and what stops the next one."""
-    from placer.read.shapes import read_shapes
-    from placer.report.room import format_room, show_room
-    from placer.whatif.headroom import headroom as rooms_of
-
-    options = options_of(work, seed, False)
     if not vm:
         raise typer.BadParameter("expected at least one shape", param_hint="--vm")
-    shapes = read_shapes(vm)
-    started = read_base(base, domains, host)
     found: list[tuple[Domain, list[HostRoom]]] = []
-    done = 0
-    with progress(len(shapes) * len(started.problem.hosts), quiet=quiet) as tell:
+    with progress("reading", quiet=quiet) as tell:
+        from placer.read.shapes import read_shapes
+        from placer.report.room import format_room, show_room
+        from placer.whatif.headroom import headroom as rooms_of
+
+        options = options_of(work, seed, False)
+        shapes = read_shapes(vm)
+        started = read_base(base, domains, host, tell)
+        done = 0
+        tell("solving", done=done, total=len(shapes) * len(started.problem.hosts))
         for shape in shapes:
             found.append((shape, []))
             for room in rooms_of(started, shape, seed=options.seed, work=options.work):
                 found[-1][1].append(room)
                 done += 1
                 tell(f"{shape.name} on {room.host}", done=done)
-    if out is not None:
-        write_file(out, format_room(found))
+        if out is not None:
+            write_file(out, format_room(found), "--csv")
     show(lambda stream: show_room(found, stream))
     if out is not None and not quiet:
         say(f"wrote {out}")

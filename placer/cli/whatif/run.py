@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
+from placer.cli.progress import QuietOption, progress
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
     EngineOption,
     HostOption,
     OutOption,
-    QuietOption,
     ReasonsOption,
+    ReplaceOption,
     SeedOption,
     WorkersOption,
     WorkOption,
@@ -34,6 +35,7 @@ def run(
     base: BaseOption = None,
     host: HostOption = None,
     out: OutOption = None,
+    replace: ReplaceOption = False,
     engine: EngineOption = EngineChoice.THREADS,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -43,10 +45,13 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Solve every scenario of a file, and compare each with the base."""
-    from placer.read.scenarios import read_scenarios
+    with progress("reading", quiet=quiet) as tell:
+        from placer.read.scenarios import read_scenarios
 
-    options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
-    found = read_scenarios(scenarios)
-    started = read_base(base, domains, host)
-    rows = answer_all(started, found, options, chosen, out=out, quiet=quiet)
-    end_with(rows, out, quiet=quiet)
+        options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
+        found = read_scenarios(scenarios)
+        started = read_base(base, domains, host, tell)
+        answered = answer_all(
+            started, found, options, chosen, out=out, replace=replace, quiet=quiet, tell=tell
+        )
+    end_with(answered, out, quiet=quiet)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
+from placer.cli.progress import QuietOption, progress
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
     EngineOption,
     HostOption,
+    MaxMovedGibOption,
+    MaxMovesOption,
     OutOption,
-    QuietOption,
     ReasonsOption,
+    ReplaceOption,
     SeedOption,
+    SolveChoice,
+    SolveOption,
     WorkersOption,
     WorkOption,
     answer_all,
+    as_solved,
     end_with,
     options_of,
     read_base,
 )
-
-
-class SolveChoice(StrEnum):
-    """What may become of domains that run and could stay."""
-
-    FRESH = "fresh"
-    KEEP = "keep"
 
 
 def sweep(
@@ -46,10 +44,11 @@ def sweep(
             "FIRST:LAST:STEP. May repeat.",
         ),
     ] = None,
-    solve: Annotated[
-        SolveChoice, typer.Option(help="Place all anew in each cell, or keep what runs.")
-    ] = SolveChoice.FRESH,
+    solve: SolveOption = SolveChoice.FRESH,
+    max_moves: MaxMovesOption = None,
+    max_moved_gib: MaxMovedGibOption = None,
     out: OutOption = None,
+    replace: ReplaceOption = False,
     engine: EngineOption = EngineChoice.THREADS,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -59,12 +58,15 @@ def sweep(
     quiet: QuietOption = False,
 ) -> None:
     """Solve every cell of a grid of figures, as a scenario each."""
-    from placer.whatif.sweep import sweep_scenarios
-
-    options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
     if not axes:
         raise typer.BadParameter("expected at least one axis", param_hint="--set")
-    found = sweep_scenarios(axes, solve.value)
-    started = read_base(base, domains, host)
-    rows = answer_all(started, found, options, chosen, out=out, quiet=quiet)
-    end_with(rows, out, quiet=quiet)
+    with progress("reading", quiet=quiet) as tell:
+        from placer.whatif.sweep import sweep_scenarios
+
+        options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
+        found = as_solved(sweep_scenarios(axes), solve, max_moves, max_moved_gib)
+        started = read_base(base, domains, host, tell)
+        answered = answer_all(
+            started, found, options, chosen, out=out, replace=replace, quiet=quiet, tell=tell
+        )
+    end_with(answered, out, quiet=quiet)

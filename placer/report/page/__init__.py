@@ -41,7 +41,7 @@ from placer.run import Run
 from placer.units import ORDER_NAMES, format_pages
 from placer.whatif.compare import Compared
 from placer.whatif.frontier import Point
-from placer.whatif.rows import BASE_NAME, DOMAIN_COLUMNS, SCENARIO_COLUMNS, Cells
+from placer.whatif.rows import DOMAIN_COLUMNS, SCENARIO_COLUMNS, Cells, losers_of, proof_of
 
 MOST_DETAILED: Final = 3000
 """Up to so many domains each is drawn; more have their row in the table alone."""
@@ -52,7 +52,6 @@ MOST_OPEN: Final = 8
 MOST_ROWS: Final = 5000
 _MOST_LOSERS: Final = 1000
 _MOST_MAPS: Final = 24
-_LOSING: Final = frozenset({"unplaced", "lost"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,15 +337,15 @@ def _whatif(shown: Shown) -> dict[str, Any] | None:
     cells = [dict(zip(SCENARIO_COLUMNS, row, strict=True)) for row in shown.scenarios]
     base = int(cells[0]["cost_slit_per_640000"] or 0)
     losers = [
-        row
-        for cells_of in shown.scenario_domains
-        if (row := dict(zip(DOMAIN_COLUMNS, cells_of, strict=True)))["state"] in _LOSING
-        and row["scenario"] != BASE_NAME
+        dict(zip(DOMAIN_COLUMNS, row, strict=True)) for row in losers_of(shown.scenario_domains)
     ]
     return {
         "frontier": Markup(frontier_plot(shown.points)) if len(shown.points) > 1 else "",
         "chart": Markup(_scenarios_chart(shown.scenarios)),
-        "rows": [_scenario(cell, base) for cell in cells[:MOST_ROWS]],
+        "rows": [
+            {**_scenario(cell, base), "gap": proof_of(row)}
+            for row, cell in zip(shown.scenarios[:MOST_ROWS], cells, strict=False)
+        ],
         "more": max(0, len(cells) - MOST_ROWS),
         "losers": losers[:_MOST_LOSERS],
         "losers_more": len(losers[_MOST_LOSERS:]),
@@ -371,8 +370,7 @@ def _scenario(cell: dict[str, str], base: int) -> dict[str, Any]:
         "mean": f"{float(mean):.2f}" if mean else "",
         "cost": cost,
         "change": f"{100 * (cost - base) / base:+.1f} %" if base else "",
-        "gap_value": gap,
-        "gap": "proven" if gap and not float(gap) else f"{100 * float(gap):.2f} %" if gap else "",
+        "gap_value": "0" if cell["status"] == "optimal" else gap or "1",
         "usable": cell["usable_pages"],
         "free": format_pages(int(cell["usable_pages"])),
         "largest_pages": cell["largest_vnode_pages"],

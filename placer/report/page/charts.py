@@ -275,7 +275,7 @@ def scenarios_plot(bars: Sequence[ScenarioBar]) -> str:
         for place, bar in enumerate(bars):
             if bar.mean is not None:
                 third.plot([10, bar.mean], [place, place], color=_LINE, linewidth=1)
-                third.plot([bar.mean], [place], "o", color=_PLACED, markersize=5)
+                third.plot([bar.mean], [place], "o", color=_PLACED, markersize=5, clip_on=False)
                 third.annotate(
                     f"{bar.mean:.2f}",
                     (bar.mean, place),
