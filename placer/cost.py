@@ -153,6 +153,11 @@ def domain_cost(domain: Domain, placed: PlacedDomain, host: Host) -> int:
     ``sum over i, p of r[i,p] * sum_j A[i][j] * sum_q t[j,q] * D[p][q]``.
     """
     shares = access_units(domain, placed.vnode_pages)
+    vnodes = np.arange(placed.num_vnodes)
+    if (placed.pages[vnodes, placed.home] == placed.vnode_pages).all():  # 64 parts at home each
+        ways = host.distances[:, placed.home]
+        spread = vcpus_by_place(placed, host.num_pnodes) @ ways
+        return SPILL_UNITS * int((np.array(shares, dtype=np.int64) * spread).sum())
     parts = [scaled_parts(placed.pages[j], int(placed.home[j])) for j in range(placed.num_vnodes)]
     running = vcpus_by_place(placed, host.num_pnodes).tolist()
     distances = host.distances.tolist()

@@ -149,6 +149,12 @@ class Draft:
         """Return what runs on a host and may stay, in order."""
         return [running for running in self.stays.values() if running.placed.host == host]
 
+    def is_untouched(self, domain: Domain, host: str) -> bool:
+        """Whether no change has touched a domain of the base, or the host that it runs on."""
+        return domain is self.base.domains.get(domain.name) and self.hosts[
+            host
+        ] is self.base.run.host(host)
+
     def evict(self, *names: str) -> None:
         """Take domains off their places; they have to be placed anew."""
         for name in names:

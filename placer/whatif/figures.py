@@ -19,12 +19,14 @@ from placer.placement import PlacedDomain, by_host, held_pages
 class Loads:
     """One host, by pnode: what is free, what of that domains may have, and its vcpus.
 
-    ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead, and
+    ``here`` is what is placed there, ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead, and
     nothing on a host that is to be empty; ``vcpus`` are the shared ones of running domains and
     all of placed ones; ``room`` is how many shared vcpus more there may be.
     """
 
     host: Host
+    here: tuple[PlacedDomain, ...]
+    closed: bool
     free: Ints
     usable: Ints
     vcpus: Ints
@@ -53,15 +55,26 @@ class Loads:
         full = replace(host, running=(*host.running, *running)) if running else host
         return cls(
             host=host,
+            here=tuple(here),
+            closed=closed,
             free=host.free_pages - placed,
             usable=np.zeros_like(usable) if closed else usable,
             vcpus=vcpus,
             room=0 if closed else sum(Room(full).shared),
         )
 
+    def is_of(self, host: Host, here: Sequence[PlacedDomain], *, closed: bool) -> bool:
+        """Return whether they are of the very same host and placed domains."""
+        return (
+            self.host is host
+            and self.closed == closed
+            and len(self.here) == len(here)
+            and all(one is other for one, other in zip(self.here, here, strict=True))
+        )
+
     def is_like(self, other: Loads | None) -> bool:
         """Return whether all figures are those of ``other``."""
-        return (
+        return self is other or (
             other is not None
             and self.host.num_pnodes == other.host.num_pnodes
             and bool((self.free == other.free).all())
@@ -85,15 +98,23 @@ class Figures:
         domains: Mapping[str, Domain],
         placed: Sequence[PlacedDomain],
         closed: Collection[str] = (),
+        known: Figures | None = None,
     ) -> Figures:
-        """Count what is placed on the hosts; ``closed`` are those that are to be empty."""
+        """Count what is placed on the hosts; ``closed`` are those that are to be empty.
+
+        Loads of hosts that are as they were in ``known`` are taken from there.
+        """
         on = by_host(placed)
-        return cls(
-            loads=tuple(
-                Loads.of(host, domains, on.get(host.name, []), closed=host.name in closed)
-                for host in hosts
-            )
-        )
+        before = {} if known is None else {load.host.name: load for load in known.loads}
+
+        def load_of(host: Host) -> Loads:
+            here, is_closed = on.get(host.name, []), host.name in closed
+            was = before.get(host.name)
+            if was is not None and was.is_of(host, here, closed=is_closed):
+                return was
+            return Loads.of(host, domains, here, closed=is_closed)
+
+        return cls(loads=tuple(map(load_of, hosts)))
 
     @property
     def usable(self) -> int:

@@ -195,7 +195,7 @@ def rows_of(base: Base, solved: Solved, number: int, key: str) -> Outcome:
     draft, scenario = solved.draft, solved.scenario
     before, was = base.figures, base.score
     figures = Figures.of(
-        draft.hosts.values(), draft.domains, solved.placement.domains, draft.drained
+        draft.hosts.values(), draft.domains, solved.placement.domains, draft.drained, before
     )
     cost, mean, num_placed = 0, None, len(solved.placement.domains)
     if solved.problem is not None and num_placed:
@@ -305,6 +305,8 @@ def _domain_rows(base: Base, solved: Solved) -> tuple[list[Cells], int, int]:
             asked = domain
             if placed.num_vnodes != domain.num_vnodes and solved.problem is not None:
                 asked = solved.problem.domains[solved.problem.domain_index[domain.name]]
+            if was is placed and draft.is_untouched(domain, placed.host):
+                continue
             cost = domain_cost(asked, placed, draft.hosts[placed.host])
             mean = _mean(cost, domain.num_vcpus)
             if was is None:
