@@ -92,22 +92,23 @@ def place_fleet(
     *,
     improve_it: bool = True,
     start: Placement | None = None,
+    fleet: Fleet | None = None,
 ) -> Answer | None:
     """Place a fleet of plain domains; None where the problem asks for more than that.
 
     Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
     Without ``improve_it`` the answer is that of best fit. A ``start`` is bettered; it may
-    leave domains out.
+    leave domains out. ``fleet`` has the patterns of the problem, where they are listed already.
     """
     started = time.monotonic()
     if not is_fleet(problem):
         return None
-    shapes = list_shapes(problem)
-    if shapes.odd:
-        return None
-    clock = _Clock(started, limits.time_limit)
-    fleet = Fleet.of(problem, shapes)
-    clock.listing = clock.elapsed
+    if fleet is None:
+        shapes = list_shapes(problem)
+        if shapes.odd:
+            return None
+        fleet = Fleet.of(problem, shapes)
+    clock = _Clock(started, limits.time_limit, fleet.listing_seconds)
     engine = _Engine(problem, fleet, limits, progress, clock)
     return engine.run(start, improve_it=improve_it)
 

@@ -15,19 +15,19 @@ from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import MOST, rank, search
 from placer.cpsat.timebox import TimeBox
-from placer.domain import Domain
+from placer.fleet.bounds import all_local, cost_bound, least_costs, plain_part
 from placer.fleet.engine import is_fleet, place_fleet
 from placer.fleet.neighbourhood import improve
 from placer.fleet.part import part_of, placement_of
+from placer.fleet.plan import Fleet
 from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
 from placer.fleet.sequential import construct
-from placer.fleet.shapes import is_plain
+from placer.fleet.shapes import is_plain, list_shapes
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.policy import DISTANCE
 from placer.problem import Problem
 from placer.result import Level
-from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MOST_ENCODED = 160
 """Up to so many vnodes the whole problem is handed to CP-SAT as well, to prove what it can."""
@@ -107,6 +107,7 @@ class _Batch:
             for domain in problem.domains
             if is_plain(domain) and domain.name not in running and not grouped & set(domain.groups)
         }
+        self.least = {domain.name: all_local(domain) for domain in problem.domains}
         self.bounded = [domain for domain in problem.domains if is_plain(domain)]
 
     def run(self) -> Answer:
@@ -153,18 +154,13 @@ class _Batch:
         is impossible so is impossible.
         """
         total = self._total_priority()
-        if not self.bounded or any(host.smt == "penalty" for host in self.problem.hosts):
+        relaxed = plain_part(self.problem)
+        if relaxed is None:
             return _Plain(None, 0, total, is_impossible=False)
-        relaxed = replace(
-            self.problem,
-            domains=tuple(replace(domain, groups=()) for domain in self.bounded),
-            groups=(),
-            policy=DISTANCE,
-            current=(),
-            max_moves=None,
-            max_moved_pages=None,
-        )
-        answer = place_fleet(relaxed, self._limits(_START_SHARE / 2), self.progress)
+        fleet = Fleet.of(relaxed, list_shapes(relaxed))
+        self.least = least_costs(self.problem, (relaxed, fleet))
+        limits = self._limits(_START_SHARE / 2)
+        answer = place_fleet(relaxed, limits, self.progress, fleet=fleet)
         if answer is None:
             return _Plain(None, 0, total, is_impossible=False)
         if answer.interrupted:
@@ -172,7 +168,9 @@ class _Batch:
         if answer.status == "infeasible" and self._spills_nowhere():
             return _Plain(None, 0, total, is_impossible=True)
         bounds = {level.name: level.bound for level in answer.levels}
-        return _Plain(answer.placement, bounds.get("cost", 0), total, is_impossible=False)
+        plain = sum(domain.priority for domain in self.bounded)
+        most = total - plain + bounds.get("placed_priority", plain)
+        return _Plain(answer.placement, bounds.get("cost", 0), most, is_impossible=False)
 
     def _spills_nowhere(self) -> bool:
         """Whether what does not fit at home fits nowhere: the fleet engine never spills."""
@@ -290,18 +288,15 @@ class _Batch:
             "packed_pages": sum(int(host.total_pages.sum()) for host in self.problem.hosts),
         }
         if best.unplaced:
+            bounds["cost"] = cost_bound(self.problem, best, self.least)
             return bounds
-        local = {domain.name: _all_local(domain) for domain in self.problem.domains}
+        local = {domain.name: all_local(domain) for domain in self.problem.domains}
         bounds["cost"] = sum(local.values())
         spilled = level_values(self.problem, best)["vcpus_off_home"]
         if relaxed.cost_bound and not spilled:
             plain = sum(local[domain.name] for domain in self.bounded)
             bounds["cost"] += max(0, relaxed.cost_bound - plain)
         return bounds
-
-
-def _all_local(domain: Domain) -> int:
-    return domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS
 
 
 def _level(name: str, value: int, bound: int | None) -> Level:

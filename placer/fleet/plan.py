@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,15 +24,20 @@ Piece = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Fleet:
-    """The classes of a problem with the patterns of each pair of them."""
+    """The classes of a problem with the patterns of each pair of them.
+
+    ``listing_seconds`` is how long it took to list these.
+    """
 
     shapes: Shapes
     patterns: dict[tuple[int, int], Patterns]
     num_hosts: int
+    listing_seconds: float = 0.0
 
     @classmethod
     def of(cls, problem: Problem, shapes: Shapes) -> Fleet:
         """List the patterns of every class on every type that it may be on."""
+        started = time.monotonic()
         patterns = {
             (shape.number, host_type.number): list_patterns(shape, host_type)
             for shape in shapes.classes
@@ -39,7 +45,7 @@ class Fleet:
             if shape.may_run_on(host_type)
         }
         fits = {key: found for key, found in patterns.items() if found.count}
-        return cls(shapes, fits, len(problem.hosts))
+        return cls(shapes, fits, len(problem.hosts), time.monotonic() - started)
 
     @property
     def types(self) -> tuple[HostType, ...]:

@@ -19,9 +19,10 @@ from placer.placement import PlacedDomain, by_host, held_pages
 class Loads:
     """One host, by pnode: what is free, what of that domains may have, and its vcpus.
 
-    ``here`` is what is placed there, ``free`` is as in pnodes.csv, ``usable`` without reserve and the toolstack's overhead, and
-    nothing on a host that is to be empty; ``vcpus`` are the shared ones of running domains and
-    all of placed ones; ``room`` is how many shared vcpus more there may be.
+    ``here`` is what is placed there, ``free`` is as in pnodes.csv, ``usable`` without reserve
+    and the toolstack's overhead, and nothing on a host that is to be empty; ``vcpus`` are the
+    shared ones of running domains and all of placed ones; ``room`` is how many shared vcpus
+    more there may be.
     """
 
     host: Host

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.domain import Domain
+from placer.fleet.bounds import cost_bound, least_costs
 from placer.fleet.seating import seat_shared
 from placer.frames import DomainFrames
 from placer.host import Host
@@ -17,7 +18,6 @@ from placer.result import Level, Move, Refusal, Status
 from placer.run import hosts_after
 from placer.scenario import Scenario
 from placer.solve import SolveOptions, solve
-from placer.whatif.bounds import cost_bound, least_costs
 from placer.whatif.draft import Base, Draft, placed_run
 from placer.whatif.keys import seed_of
 from placer.whatif.settle import make_draft, without_a_host

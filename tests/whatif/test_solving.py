@@ -7,11 +7,11 @@ import pytest
 
 from placer.check import check_placement
 from placer.errors import InputError
+from placer.fleet.bounds import cost_bound, least_costs
 from placer.problem import Group, Problem
 from placer.result import Result
 from placer.scenario import AddDomains, GroupDomains, Scenario, TakeHosts
 from placer.solve import SolveOptions, solve
-from placer.whatif.bounds import cost_bound, least_costs
 from placer.whatif.draft import Base
 from placer.whatif.keys import seed_of
 from placer.whatif.rows import SCENARIO_COLUMNS, base_rows, proof_of, rows_of

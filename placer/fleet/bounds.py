@@ -15,17 +15,15 @@ from placer.problem import Problem
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 
-def least_costs(problem: Problem) -> dict[str, int]:
-    """Return what each domain costs at least, wherever it is placed.
+def plain_part(problem: Problem) -> Problem | None:
+    """Return the plain domains by themselves, with all that others, groups and policies ask away.
 
-    For plain domains that is the cost on the best host, were it empty; for others the cost
-    of all accesses being local.
+    None where there are none, or where the price of sibling threads has a say.
     """
-    least = {domain.name: _all_local(domain) for domain in problem.domains}
     plain = [domain for domain in problem.domains if is_plain(domain)]
     if not plain or any(host.smt == "penalty" for host in problem.hosts):
-        return least
-    relaxed = replace(
+        return None
+    return replace(
         problem,
         domains=tuple(replace(domain, groups=()) for domain in plain),
         groups=(),
@@ -34,11 +32,25 @@ def least_costs(problem: Problem) -> dict[str, int]:
         max_moves=None,
         max_moved_pages=None,
     )
-    shapes = list_shapes(relaxed)
-    fleet = Fleet.of(relaxed, shapes)
-    for shape in shapes.classes:
+
+
+def least_costs(problem: Problem, plain: tuple[Problem, Fleet] | None = None) -> dict[str, int]:
+    """Return what each domain costs at least, wherever it is placed.
+
+    For plain domains that is the cost on the best host, were it empty; for others the cost
+    of all accesses being local. ``plain`` is the `plain_part` with its patterns, where these
+    are listed already.
+    """
+    least = {domain.name: all_local(domain) for domain in problem.domains}
+    if plain is None:
+        part = plain_part(problem)
+        if part is None:
+            return least
+        plain = part, Fleet.of(part, list_shapes(part))
+    part, fleet = plain
+    for shape in fleet.classes:
         for index in shape.domains:
-            name = relaxed.domains[index].name
+            name = part.domains[index].name
             least[name] = max(least[name], int(fleet.least_cost[shape.number]))
     return least
 
@@ -47,7 +59,8 @@ def _off_home(placed: PlacedDomain) -> bool:
     return bool((placed.home[placed.vcpu_to_vnode] != placed.vcpu_to_pnode).any())
 
 
-def _all_local(domain: Domain) -> int:
+def all_local(domain: Domain) -> int:
+    """Return what a domain costs with all accesses local, which nothing betters."""
     return domain.num_vcpus * LOCAL_DISTANCE * COST_UNITS
 
 
@@ -63,7 +76,7 @@ def cost_bound(problem: Problem, placement: Placement, least: dict[str, int]) ->
     domains = {domain.name: domain for domain in problem.domains}
     running = problem.running_now
     if any(_off_home(placed) for placed in (*placement.domains, *running.values())):
-        least = {name: _all_local(domain) for name, domain in domains.items()}
+        least = {name: all_local(domain) for name, domain in domains.items()}
         bound = sum(least[name] for name in running)
     else:
         now = {
