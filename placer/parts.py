@@ -21,8 +21,11 @@ from placer.problem import Problem
 _PARTS_SHARE: Final = 0.6
 """Of the time, how much the parts may take; the rest is for the whole."""
 
-_LAST_SECONDS: Final = 0.01
-"""What is left for the whole after Ctrl-C: enough for what the parts have, with its bounds."""
+_LAST_SECONDS: Final = 2.0
+"""What is left for the whole after Ctrl-C: as far as that goes, what parts left out is placed."""
+
+_LEAST_SECONDS: Final = 0.01
+"""What is left for it at least, where the parts have taken all there was."""
 
 
 def find_answer_by_parts(
@@ -45,10 +48,11 @@ def find_answer_by_parts(
     started = time.monotonic()
     each = _for_each_part(limits, len(shares), engine.workers)
     found: list[PlacedDomain] = []
+    noted: list[PlacedDomain] = []
     interrupted = False
     try:
         for number, (_, answer) in enumerate(
-            engine.run(solve_parts, (problem, each), shares), start=1
+            engine.run(solve_parts, (problem, each, noted), shares), start=1
         ):
             if isinstance(answer, Failure):
                 raise EngineError(f"a part of the fleet could not be solved: {answer.reason}")
@@ -57,6 +61,7 @@ def find_answer_by_parts(
                 progress(f"{number} of {len(shares)} parts solved, {len(found)} domains placed")
     except KeyboardInterrupt:
         interrupted = True
+        found.extend(noted)
     rest = _rest_of(limits, each, started, interrupted=interrupted)
     answer = find_answer(problem, rest, progress, start=_start_of(problem, found))
     answer.interrupted |= interrupted
@@ -64,12 +69,22 @@ def find_answer_by_parts(
 
 
 def solve_parts(
-    shared: tuple[Problem, Limits], shares: Sequence[Share]
+    shared: tuple[Problem, Limits, list[PlacedDomain]], shares: Sequence[Share]
 ) -> list[list[PlacedDomain]]:
-    """Return what is placed of each part; what workers run."""
-    problem, limits = shared
-    answers = [find_answer(problem_of(problem, share), limits) for share in shares]
-    return [list(a.placement.domains) if a.placement is not None else [] for a in answers]
+    """Return what is placed of each part; what workers run.
+
+    It is noted in the list of ``shared`` too, where a thread that is interrupted leaves what it
+    has; a worker elsewhere has a list of its own.
+    """
+    problem, limits, noted = shared
+    placed: list[list[PlacedDomain]] = []
+    for share in shares:
+        answer = find_answer(problem_of(problem, share), limits)
+        placed.append([] if answer.placement is None else list(answer.placement.domains))
+        noted.extend(placed[-1])
+        if answer.interrupted:
+            break
+    return placed
 
 
 def _for_each_part(limits: Limits, num_parts: int, workers: int) -> Limits:
@@ -91,7 +106,7 @@ def _rest_of(limits: Limits, each: Limits, started: float, *, interrupted: bool)
         return replace(limits, time_limit=_LAST_SECONDS, work=None)
     seconds = limits.time_limit
     if seconds is not None:
-        seconds = max(_LAST_SECONDS, seconds - (time.monotonic() - started))
+        seconds = max(_LEAST_SECONDS, seconds - (time.monotonic() - started))
     work = None if limits.work is None or each.work is None else limits.work - each.work
     return replace(limits, time_limit=seconds, work=work)
 

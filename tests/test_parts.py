@@ -105,23 +105,31 @@ class _Stub:
 
     workers = 1
 
-    def __init__(self, then: Exception | KeyboardInterrupt | Failure) -> None:
+    def __init__(
+        self, then: Exception | KeyboardInterrupt | Failure, *, in_time: bool = True
+    ) -> None:
         self.then = then
+        self.in_time = in_time
 
     def run(self, task: Any, shared: Any, items: Sequence[Any]) -> Answers:
         """See `placer.engine.Engine.run`."""
-        yield 0, task(shared, [items[0]])[0]
+        answer = task(shared, [items[0]])[0]
+        if self.in_time:
+            yield 0, answer
         if isinstance(self.then, Failure):
             yield 1, self.then
         else:
             raise self.then
 
 
-def test_ctrl_c_gives_what_there_is() -> None:
+@pytest.mark.parametrize("in_time", [True, False])
+def test_ctrl_c_gives_what_there_is_and_what_fits_beside_it(in_time: bool) -> None:
     problem = batch()
-    answer = by_parts(problem, _Stub(KeyboardInterrupt()), work=4.0)
+    answer = by_parts(problem, _Stub(KeyboardInterrupt(), in_time=in_time), work=4.0)
     assert answer.interrupted
-    assert answer.placement is None or check_placement(problem, answer.placement) == ()
+    assert answer.placement is not None
+    assert check_placement(problem, answer.placement) == ()
+    assert not answer.placement.unplaced
 
 
 def test_a_part_that_no_worker_could_solve_is_an_error() -> None:

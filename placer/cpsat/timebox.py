@@ -138,15 +138,16 @@ class TimeBox:
         if most is not None:
             parameters.max_deterministic_time = max(most, 0.0)
         status = self._solve_interruptibly(solver, model, watch, describe)
-        self._count(float(solver.response_proto.deterministic_time))
+        self.charge(float(solver.response_proto.deterministic_time))
         if status == cp_model.MODEL_INVALID:
             raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
         return status, solver, watch
 
-    def _count(self, work: float) -> None:
+    def charge(self, work: float) -> None:
+        """Count deterministic time that something took beside the solver."""
         self.work_done += work
         if self.within is not None:
-            self.within._count(work)
+            self.within.charge(work)
 
     def _solve_interruptibly(
         self, solver: cp_model.CpSolver, model: cp_model.CpModel, watch: Watch, describe: Any

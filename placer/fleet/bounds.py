@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
 from placer.cost import domain_cost
 from placer.domain import Domain
 from placer.fleet.plan import Fleet
@@ -67,10 +69,10 @@ def all_local(domain: Domain) -> int:
 def cost_bound(problem: Problem, placement: Placement, least: dict[str, int]) -> int:
     """Return a lower bound of the cost of every placement of as much priority as ``placement``.
 
-    What runs is in all of them, and costs what it costs now, but for ``max_moves`` domains,
-    which save the most that any could; of the others the cheapest for their priority make up
-    the rest. Vcpus that run off their home may save without a move, and below what a domain
-    costs with all at home: where there are any, all is taken for local.
+    What runs is in all of them. It costs what it costs now, but for ``max_moves`` domains, which
+    save the most that any could, and for those that may save without a move, which all
+    do; of the others the cheapest for their priority make up the rest. Where a placement has
+    vcpus off their home, which may cost less than with all at home, all is taken for local.
     """
     hosts = {host.name: host for host in problem.hosts}
     domains = {domain.name: domain for domain in problem.domains}
@@ -83,12 +85,30 @@ def cost_bound(problem: Problem, placement: Placement, least: dict[str, int]) ->
             name: domain_cost(domains[name], placed, hosts[placed.host])
             for name, placed in running.items()
         }
-        savings = sorted((max(0, cost - least[name]) for name, cost in now.items()), reverse=True)
-        bound = sum(now.values()) - sum(savings[: problem.max_moves])
+        bound = sum(now.values())
+        savings = []
+        for name, cost in now.items():
+            saving = max(0, cost - least[name])
+            if _may_save_unmoved(domains[name], running[name]):
+                bound -= saving
+            else:
+                savings.append(saving)
+        bound -= sum(sorted(savings, reverse=True)[: problem.max_moves])
     wanted = sum(domains[placed.domain].priority for placed in placement.domains)
     wanted -= sum(domains[name].priority for name in running)
     others = [domain for name, domain in domains.items() if name not in running]
     return bound + _cheapest(others, wanted, least)
+
+
+def _may_save_unmoved(domain: Domain, placed: PlacedDomain) -> bool:
+    """Whether a domain may come to cost less with all of its pages where they are.
+
+    A vnode without pages, or with pages elsewhere than at home, may have another home; vcpus
+    may leave theirs where that is free.
+    """
+    at_home = placed.pages[np.arange(placed.num_vnodes), placed.home]
+    tied = (at_home == placed.vnode_pages) & (placed.vnode_pages > 0)
+    return domain.cpu_spill == "free" or not tied.all()
 
 
 def _cheapest(domains: list[Domain], priority: int, least: dict[str, int]) -> int:

@@ -15,6 +15,7 @@ from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import MOST, rank, search
 from placer.cpsat.timebox import TimeBox
+from placer.errors import ModelError
 from placer.fleet.bounds import all_local, cost_bound, least_costs, plain_part
 from placer.fleet.engine import is_fleet, place_fleet
 from placer.fleet.neighbourhood import improve
@@ -22,7 +23,7 @@ from placer.fleet.part import part_of, placement_of
 from placer.fleet.plan import Fleet
 from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
-from placer.fleet.sequential import construct
+from placer.fleet.sequential import complete, construct
 from placer.fleet.shapes import is_plain, list_shapes
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.policy import DISTANCE
@@ -196,7 +197,9 @@ class _Batch:
             return found
         loose = replace(self.problem, allow_partial=True)
         box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
-        found = improve(loose, found, self.limits, box=box)
+        found = complete(loose, found, self.limits, box)
+        if found.unplaced and not self.problem.allow_partial:
+            found = improve(loose, found, self.limits, box=box)
         return found if self.problem.allow_partial or not found.unplaced else None
 
     def _is_valid(self, found: Placement) -> bool:
@@ -302,6 +305,7 @@ class _Batch:
 def _level(name: str, value: int, bound: int | None) -> Level:
     sense = MOST.get(name, "min")
     limit = 0 if bound is None else bound
+    _refuse_beyond(name, value, limit)
     return Level(
         name=name,
         value=value,
@@ -315,5 +319,12 @@ def _tighter(level: Level, bound: int | None) -> Level:
     """The level with the better of two bounds."""
     if bound is None or rank({level.name: bound}) <= rank({level.name: level.bound}):
         return level
+    _refuse_beyond(level.name, level.value, bound)
     status = "optimal" if bound == level.value else level.status
     return replace(level, bound=bound, status=status)
+
+
+def _refuse_beyond(name: str, value: int, bound: int) -> None:
+    """A bound that its own value betters is a defect."""
+    if rank({name: bound}) > rank({name: value}):
+        raise ModelError(f"level {name} has the value {value}, better than its bound {bound}")

@@ -24,6 +24,10 @@ _PART_WORK = 0.5
 _MOST_VNODES = 24
 """Hosts are added to a neighbourhood until so many vnodes are free."""
 
+_BESIDE = 0.01
+"""Deterministic time that a neighbourhood counts for each vnode beside the solver's: models
+have to be built."""
+
 _LEFT_OUT = 4
 """So many units that are left out are tried together with freed hosts."""
 
@@ -100,11 +104,15 @@ class _Improvement:
         """Draw neighbourhoods until the time is up or nothing is found any more."""
         num_hosts, fruitless = len(self.problem.hosts), 0
         while not self.box.is_over() and not self._is_ideal():
-            if self.limits.most_work is None and fruitless >= _FRUITLESS * max(2, num_hosts):
+            # A clock lets it go on; work is spent where it brings something, or not at all.
+            is_timed = self.limits.work is None and self.limits.time_limit is not None
+            if not is_timed and fruitless >= _FRUITLESS * max(2, num_hosts):
                 return
             draw = self._draw()
             if draw is None:
                 return
+            vnodes = sum(self.placed[n].num_vnodes for h in draw.hosts for n in self.on_host[h])
+            self.box.charge(_BESIDE * max(1, vnodes + len(draw.left_out)))
             fruitless = 0 if self._try(draw) else fruitless + 1
             self.box.tell(self._describe())
 

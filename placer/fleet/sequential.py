@@ -57,6 +57,23 @@ def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> P
     return found
 
 
+def complete(problem: Problem, start: Placement, limits: Limits, box: TimeBox) -> Placement:
+    """Return ``start`` with what it leaves out placed beside it, one unit after another, best fit.
+
+    As far as that goes, in the time of ``box``; what stands in ``start`` stays there.
+    """
+    left_out = set(start.unplaced)
+    builder = _Builder(problem, limits, box, start.domains)
+    for unit in _widest_first(problem):
+        rest = [name for name in unit if name in left_out]
+        if box.is_over():
+            break
+        if rest:
+            builder.place(rest)
+    found = placement_of(problem, builder.placed())
+    return start if check_placement(replace(problem, allow_partial=True), found) else found
+
+
 def _may_stay(problem: Problem) -> bool:
     """Whether all that runs now keeps the rules where it is."""
     if not problem.current:

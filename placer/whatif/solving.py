@@ -144,7 +144,7 @@ def _moving_at_most(
     if _is_separable(draft, problem):
         first = replace(solver, reasons=solver.reasons and not may_move)
         kept = _beside_what_stays(draft, scenario, problem, first)
-    if not may_move and kept is not None:
+    if kept is not None and (scenario.solve == "keep" or not draft.stays):
         return kept
     least = least_costs(problem)
     if kept is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -129,10 +130,9 @@ def test_progress_says_how_far_it_is_at_most_once_a_second() -> None:
     times = [at for at, _ in told]
     assert all(later - earlier >= 0.9 for earlier, later in pairwise(times))
     assert all(text.endswith(" s") and "bound" in text for _, text in told)
-    last = told[-1][1]
-    assert "cost: " in last
-    assert "gap " in last
-    assert "9 placed" in last
+    # On a slow machine the bound may be all that is known of the cost in this time.
+    told_of_cost = r"cost: (bound \d+|\d+ \(bound \d+, gap \d+\.\d\d %\)), 9 placed, \d+\.\d s"
+    assert re.fullmatch(told_of_cost, told[-1][1])
 
 
 def test_progress_says_so_where_there_is_no_placement_yet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from placer.report.page import render_page
+from tests.readers.chromium import open_chromium
 from tests.report.pages import EVIL, named_evil, thousand, with_scenarios
 
 pytestmark = pytest.mark.xdist_group("chromium")
@@ -32,24 +33,10 @@ def browser(
     tmp_path_factory: pytest.TempPathFactory, require_program: Callable[[str, str], str]
 ) -> Iterator[Any]:
     """Chromium with nothing to reach, and a profile of its own."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = require_program("chromium", "chromium")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1200,1600",
-        "--proxy-server=127.0.0.1:9",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=Service(require_program("chromedriver", "chromium-driver"))
+    driver = open_chromium(
+        require_program("chromium", "chromium"),
+        require_program("chromedriver", "chromium-driver"),
+        tmp_path_factory.mktemp("profile"),
     )
     yield driver
     driver.quit()

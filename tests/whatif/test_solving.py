@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from placer.check import check_placement
 from placer.errors import InputError
 from placer.fleet.bounds import cost_bound, least_costs
-from placer.problem import Group, Problem
+from placer.problem import Group, Problem, Running, as_running
 from placer.result import Result
-from placer.scenario import AddDomains, GroupDomains, Scenario, TakeHosts
+from placer.scenario import AddDomains, GroupDomains, RemoveDomains, Scenario, TakeHosts
 from placer.solve import SolveOptions, solve
 from placer.whatif.draft import Base
 from placer.whatif.keys import seed_of
 from placer.whatif.rows import SCENARIO_COLUMNS, base_rows, proof_of, rows_of
 from placer.whatif.solving import Solved, solve_scenario
-from tests.builders import make_domain
+from tests.builders import make_domain, make_host
 from tests.sample_runs import solved
 from tests.whatif.bases import (
+    GIB,
     QUICK,
     ask,
     domain_of,
@@ -159,6 +162,37 @@ def test_the_bound_by_counting_holds_too_where_not_all_are_placed() -> None:
         cost = next(level.value for level in found.levels if level.name == "cost")
         bound = cost_bound(problem, found.placement, least_costs(problem))
         assert 0 < bound <= cost
+
+
+def test_without_moves_vcpus_may_still_come_home() -> None:
+    host = make_host([8 * GIB] * 2, cpus=2, name="h0", distances=[[10, 20], [20, 10]])
+    pinned = domain_of("b", 1, vcpus=2, vnode_pnode=[1], dedicated=True)
+    away = domain_of("x", 1, vcpus=1, vnode_pnode=[1], cpu_spill="last")
+    base = Base(run=solved(Problem(hosts=(host,), domains=(pinned, away), allow_partial=True)))
+    gone = RemoveDomains(domains=("b",))
+    kept, moved = ask(base, gone), ask(base, gone, solve="moves", max_moves=0)
+    assert (values(kept)["vcpus_off_home"], values(moved)["vcpus_off_home"]) == (1, 0)
+    assert values(moved)["cost"] < values(kept)["cost"]
+    assert moved.status == "optimal"
+
+
+def test_a_vnode_without_pages_may_have_another_home_without_a_move() -> None:
+    host = make_host([8 * GIB] * 2, cpus=4, name="h0", distances=[[10, 20], [20, 10]])
+    domain = make_domain([0, 512], 1, name="d", vcpu_to_vnode=[0], vnode_pnode=[0, 1])
+    run = solved(Problem(hosts=(host,), domains=(domain,), allow_partial=True))
+    free = as_running(replace(domain, vnode_pnode=[-1, -1]), run.placed[0])
+    problem = Problem(
+        hosts=(host,),
+        domains=(free,),
+        allow_partial=True,
+        current=(Running(placed=run.placed[0]),),
+        max_moves=0,
+    )
+    found = solve(problem, SolveOptions(work=5.0, baselines=False)).result
+    assert found.placement is not None
+    cost = next(level.value for level in found.levels if level.name == "cost")
+    assert cost < sum(Base(run=run).cost_of.values())
+    assert cost_bound(problem, found.placement, least_costs(problem)) <= cost
 
 
 def test_a_scenario_is_solved_alike_whatever_it_is_called() -> None:
