@@ -127,7 +127,7 @@ def scaled_parts(pages: Ints, home: int) -> list[int]:
     has 64 at ``home``. Where pages are no whole granules, which breaks D2 but may
     still be scored, pages stand in for granules.
     """
-    if int(pages.sum()) == 0:
+    if pages[home] == pages.sum():
         return [SPILL_UNITS if p == home else 0 for p in range(len(pages))]
     counts = granule_counts(pages) or [int(count) for count in pages]
     whole, cumulative, before = sum(counts), 0, 0
@@ -152,29 +152,10 @@ def domain_cost(domain: Domain, placed: PlacedDomain, host: Host) -> int:
 
     ``sum over i, p of r[i,p] * sum_j A[i][j] * sum_q t[j,q] * D[p][q]``.
     """
-    shares = access_units(domain, placed.vnode_pages)
-    vnodes = np.arange(placed.num_vnodes)
-    if (placed.pages[vnodes, placed.home] == placed.vnode_pages).all():  # 64 parts at home each
-        ways = host.distances[:, placed.home]
-        spread = vcpus_by_place(placed, host.num_pnodes) @ ways
-        return SPILL_UNITS * int((np.array(shares, dtype=np.int64) * spread).sum())
-    parts = [scaled_parts(placed.pages[j], int(placed.home[j])) for j in range(placed.num_vnodes)]
-    running = vcpus_by_place(placed, host.num_pnodes).tolist()
-    distances = host.distances.tolist()
-    cost = 0
-    for i, row in enumerate(running):
-        for p, num_vcpus in enumerate(row):
-            if num_vcpus == 0:
-                continue
-            one = 0
-            for j, share in enumerate(shares[i]):
-                if share:
-                    one += share * sum(
-                        part * distance
-                        for part, distance in zip(parts[j], distances[p], strict=True)
-                    )
-            cost += num_vcpus * one
-    return cost
+    shares = np.array(access_units(domain, placed.vnode_pages), dtype=np.int64)
+    parts = np.array(list(map(scaled_parts, placed.pages, placed.home.tolist())), dtype=np.int64)
+    ways = vcpus_by_place(placed, host.num_pnodes) @ host.distances @ parts.T
+    return int((shares * ways).sum())
 
 
 def mean_access_distance(domain: Domain, placed: PlacedDomain, host: Host) -> Fraction:

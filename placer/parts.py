@@ -62,7 +62,7 @@ def find_answer_by_parts(
     except KeyboardInterrupt:
         interrupted = True
         found.extend(noted)
-    rest = _rest_of(limits, each, started, interrupted=interrupted)
+    rest = _rest_of(limits, started, interrupted=interrupted)
     answer = find_answer(problem, rest, progress, start=_start_of(problem, found))
     answer.interrupted |= interrupted
     return answer
@@ -100,14 +100,15 @@ def _for_each_part(limits: Limits, num_parts: int, workers: int) -> Limits:
     )
 
 
-def _rest_of(limits: Limits, each: Limits, started: float, *, interrupted: bool) -> Limits:
+def _rest_of(limits: Limits, started: float, *, interrupted: bool) -> Limits:
     """The limits of the whole, after the parts."""
     if interrupted:
         return replace(limits, time_limit=_LAST_SECONDS, work=None)
-    seconds = limits.time_limit
+    seconds, work = limits.time_limit, limits.work
     if seconds is not None:
         seconds = max(_LEAST_SECONDS, seconds - (time.monotonic() - started))
-    work = None if limits.work is None or each.work is None else limits.work - each.work
+    if work is not None:
+        work -= _PARTS_SHARE * work
     return replace(limits, time_limit=seconds, work=work)
 
 

@@ -83,15 +83,10 @@ def explain(
         problem = read_problem(
             domains,
             host,
-            rebalance=False,
-            max_moves=None,
-            max_moved_pages=None,
             warnings=[],
             fallback=fallback,
             ignore_pnodes=ignore_pnodes,
-            policy=None,
             allow_partial=allow_partial,
-            cost_slack=_no_slack(),
         )
         tell("solving")
         options = SolveOptions(seed=seed, workers=workers, time_limit=time_limit, reasons=False)
@@ -117,12 +112,6 @@ def explain(
             text = "".join(f"{line}\n" for line in _lines(problem, solution, refusals))
     write_out(text)
     raise typer.Exit(exit_code_of(solution.result, solution.score))
-
-
-def _no_slack() -> Any:
-    from fractions import Fraction
-
-    return Fraction(0)
 
 
 def _movable(host_args: list[str]) -> Movable | None:

@@ -228,18 +228,20 @@ def read_problem(
     domain_args: list[str],
     host_args: list[str],
     *,
-    rebalance: bool,
-    max_moves: int | None,
-    max_moved_pages: int | None,
     warnings: list[Fault],
-    fallback: bool,
-    ignore_pnodes: bool,
-    policy: str | None,
-    allow_partial: bool,
-    cost_slack: Fraction,
+    rebalance: bool = False,
+    max_moves: int | None = None,
+    max_moved_pages: int | None = None,
+    fallback: bool = False,
+    ignore_pnodes: bool = False,
+    policy: str | None = None,
+    allow_partial: bool = False,
+    cost_slack: Fraction | None = None,
     era: Era = "upstream",
 ) -> Problem:
     """Read all arguments; say the warnings first, then raise every fault of all of them."""
+    from fractions import Fraction
+
     from placer.errors import InputError
     from placer.problem import Problem, join_groups
     from placer.read.domains_toml import DomainSet
@@ -281,7 +283,7 @@ def read_problem(
         max_moved_pages=max_moved_pages,
         policy=chosen,
         allow_partial=allow_partial,
-        cost_slack=cost_slack,
+        cost_slack=cost_slack or Fraction(0),
         era=era,
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
 from placer.cost import domain_cost
 from placer.domain import Domain
+from placer.fleet.counting import cheapest
 from placer.fleet.plan import Fleet
 from placer.fleet.shapes import is_plain, list_shapes
 from placer.placement import PlacedDomain, Placement
@@ -96,8 +96,8 @@ def cost_bound(problem: Problem, placement: Placement, least: dict[str, int]) ->
         bound -= sum(sorted(savings, reverse=True)[: problem.max_moves])
     wanted = sum(domains[placed.domain].priority for placed in placement.domains)
     wanted -= sum(domains[name].priority for name in running)
-    others = [domain for name, domain in domains.items() if name not in running]
-    return bound + _cheapest(others, wanted, least)
+    others = ((least[d.name], d.priority, 1) for d in problem.domains if d.name not in running)
+    return bound + cheapest(others, wanted)
 
 
 def _may_save_unmoved(domain: Domain, placed: PlacedDomain) -> bool:
@@ -109,13 +109,3 @@ def _may_save_unmoved(domain: Domain, placed: PlacedDomain) -> bool:
     at_home = placed.pages[np.arange(placed.num_vnodes), placed.home]
     tied = (at_home == placed.vnode_pages) & (placed.vnode_pages > 0)
     return domain.cpu_spill == "free" or not tied.all()
-
-
-def _cheapest(domains: list[Domain], priority: int, least: dict[str, int]) -> int:
-    """What so much priority costs at least: of a domain as much may be taken as one likes."""
-    cost, left = Fraction(0), priority
-    for domain in sorted(domains, key=lambda one: Fraction(least[one.name], one.priority)):
-        part = min(left, domain.priority)
-        cost += Fraction(least[domain.name] * part, domain.priority)
-        left -= part
-    return -(-cost.numerator // cost.denominator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from placer.fleet.plan import Fleet
@@ -25,11 +25,19 @@ def cost_of_cheapest(fleet: Fleet, priority: int) -> int:
 
     The cheapest for their priority go first, the last one in part.
     """
-    cost, left = Fraction(0), priority
     each = zip(fleet.least_cost.tolist(), fleet.classes, strict=True)
-    for least, shape in sorted(each, key=lambda pair: Fraction(pair[0], pair[1].priority)):
-        taken = min(left, shape.count * shape.priority)
-        cost += Fraction(taken * least, shape.priority)
+    return cheapest(((least, shape.priority, shape.count) for least, shape in each), priority)
+
+
+def cheapest(items: Iterable[tuple[int, int, int]], priority: int) -> int:
+    """Return what so much priority costs at least, the last of it in part.
+
+    ``items`` are the least cost, the priority and the number of domains that are alike.
+    """
+    cost, left = Fraction(0), priority
+    for least, each, count in sorted(items, key=lambda item: Fraction(item[0], item[1])):
+        taken = min(left, count * each)
+        cost += Fraction(taken * least, each)
         left -= taken
     return math.ceil(cost)
 

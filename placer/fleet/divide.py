@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from placer.domain import Domain
-from placer.fleet.part import may_run_on, part_of
+from placer.fleet.part import may_run_on, part_of, tied_together
 from placer.host import Host
 from placer.problem import Problem
 
@@ -95,29 +94,24 @@ class _Bundle:
 def _bundles(problem: Problem) -> list[_Bundle]:
     """All hosts and domains, those that groups and running domains tie together as one."""
     num_hosts = len(problem.hosts)
-    root = list(range(num_hosts + len(problem.domains)))
+    return [
+        _Bundle(
+            hosts=[number for number in numbers if number < num_hosts],
+            domains=[number - num_hosts for number in numbers if number >= num_hosts],
+        )
+        for numbers in tied_together(num_hosts + len(problem.domains), _ties(problem))
+    ]
 
-    def find(number: int) -> int:
-        while root[number] != number:
-            root[number] = root[root[number]]
-            number = root[number]
-        return number
 
+def _ties(problem: Problem) -> Iterator[tuple[int, int]]:
+    """Pairs that belong together: hosts by their numbers, domains numbered after them."""
     first_of: dict[str, int] = {}
-    for number, domain in enumerate(problem.domains, start=num_hosts):
+    for number, domain in enumerate(problem.domains, start=len(problem.hosts)):
         running = problem.running_now.get(domain.name)
         if running is not None:
-            root[find(number)] = find(problem.host_index[running.host])
+            yield number, problem.host_index[running.host]
         for group in domain.groups:
-            root[find(number)] = find(first_of.setdefault(group, number))
-    bundles: dict[int, _Bundle] = defaultdict(_Bundle)
-    for number in range(len(root)):
-        bundle = bundles[find(number)]
-        if number < num_hosts:
-            bundle.hosts.append(number)
-        else:
-            bundle.domains.append(number - num_hosts)
-    return list(bundles.values())
+            yield number, first_of.setdefault(group, number)
 
 
 class _Whole:

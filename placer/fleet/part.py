@@ -100,20 +100,30 @@ def placement_of(problem: Problem, placed: Iterable[PlacedDomain]) -> Placement:
 
 def kept_together(problem: Problem) -> list[list[str]]:
     """Return the domains as units: those that groups keep together are one."""
-    unit_of = {domain.name: domain.name for domain in problem.domains}
-
-    def find(name: str) -> str:
-        while unit_of[name] != name:
-            unit_of[name] = unit_of[unit_of[name]]
-            name = unit_of[name]
-        return name
-
     together = {group.name for group in problem.groups if group.keep == "together"}
-    first: dict[str, str] = {}
-    for domain in problem.domains:
-        for group in together.intersection(domain.groups):
-            unit_of[find(domain.name)] = find(first.setdefault(group, domain.name))
-    units: dict[str, list[str]] = {}
-    for domain in problem.domains:
-        units.setdefault(find(domain.name), []).append(domain.name)
-    return list(units.values())
+    first: dict[str, int] = {}
+    pairs = (
+        (number, first.setdefault(group, number))
+        for number, domain in enumerate(problem.domains)
+        for group in together.intersection(domain.groups)
+    )
+    names = [domain.name for domain in problem.domains]
+    return [[names[number] for number in unit] for unit in tied_together(len(names), pairs)]
+
+
+def tied_together(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Return the numbers below ``count`` in sets that no pair leads out of, in ascending order."""
+    root = list(range(count))
+
+    def find(number: int) -> int:
+        while root[number] != number:
+            root[number] = root[root[number]]
+            number = root[number]
+        return number
+
+    for one, other in pairs:
+        root[find(one)] = find(other)
+    sets: dict[int, list[int]] = {}
+    for number in range(count):
+        sets.setdefault(find(number), []).append(number)
+    return list(sets.values())

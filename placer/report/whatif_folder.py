@@ -244,6 +244,13 @@ def _format(rows: Iterable[Sequence[Any]]) -> bytes:
 
 def read_texts(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file of results; InputError where the folder has none."""
+    _refuse_without_results(folder)
+    for name in (*COLUMNS, FRONTIER_FILE):
+        if (folder / name).is_file():
+            yield name, read_text(folder / name)
+
+
+def _refuse_without_results(folder: Path) -> None:
     if not (folder / SCENARIOS_FILE).is_file():
         raise InputError(
             Fault(
@@ -253,9 +260,6 @@ def read_texts(folder: Path) -> Iterator[tuple[str, str]]:
                 expected="a folder that `placer whatif ... --out` wrote",
             )
         )
-    for name in (*COLUMNS, FRONTIER_FILE):
-        if (folder / name).is_file():
-            yield name, read_text(folder / name)
 
 
 def is_results(folder: Path) -> bool:
@@ -297,6 +301,7 @@ def _figures(cells: Mapping[str, object]) -> str:
 
 def read_rows(folder: Path) -> tuple[Cells, ...]:
     """Return the rows of whatif.csv; InputError where there is none or it has other columns."""
+    _refuse_without_results(folder)
     return tuple(_rows(folder, SCENARIOS_FILE, SCENARIO_COLUMNS))
 
 
@@ -330,7 +335,7 @@ def read_points(folder: Path) -> tuple[Point, ...]:
 
 
 def _rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Cells]:
-    text = dict(read_texts(folder))[name]
+    text = read_text(folder / name)
     reader = csv.reader(io.StringIO(text, newline=""))
     for number, row in enumerate(reader):
         if (number == 0 and tuple(row) != columns) or len(row) != len(columns):

@@ -84,14 +84,14 @@ BASE_NAME: Final = "base"
 Cells = tuple[str, ...]
 
 
-LOSING: Final = frozenset({"unplaced", "lost"})
+_LOSING: Final = frozenset({"unplaced", "lost"})
 """States of domains that have no place."""
 
 
 def losers_of(rows: Iterable[Cells]) -> Iterator[Cells]:
     """Yield the rows of whatif_domains.csv of domains without a place, but those of the base."""
     state = DOMAIN_COLUMNS.index("state")
-    return (row for row in rows if row[state] in LOSING and row[0] != BASE_NAME)
+    return (row for row in rows if row[state] in _LOSING and row[0] != BASE_NAME)
 
 
 def proof_of(row: Cells) -> str:

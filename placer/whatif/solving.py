@@ -138,13 +138,12 @@ def _moving_at_most(
     What needs no move is found first: it is soon known, and where its cost meets the bound
     there is nothing to gain by moving.
     """
-    limits = problem.max_moves, problem.max_moved_pages
-    may_move = bool(draft.stays) and 0 not in limits
+    stays_all = scenario.solve == "keep" or not draft.stays
     kept = None
     if _is_separable(draft, problem):
-        first = replace(solver, reasons=solver.reasons and not may_move)
+        first = replace(solver, reasons=solver.reasons and stays_all)
         kept = _beside_what_stays(draft, scenario, problem, first)
-    if kept is not None and (scenario.solve == "keep" or not draft.stays):
+    if kept is not None and stays_all:
         return kept
     least = least_costs(problem)
     if kept is not None:

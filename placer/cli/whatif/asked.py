@@ -125,25 +125,11 @@ _BASE_WORK = 20.0
 
 
 def _place(domains: list[str], host: list[str], tell: Telling) -> Run:
-    from fractions import Fraction
-
     from placer.cli.place import read_problem
     from placer.run import Run
     from placer.solve import SolveOptions, solve
 
-    problem = read_problem(
-        domains,
-        host,
-        rebalance=False,
-        max_moves=None,
-        max_moved_pages=None,
-        warnings=[],
-        fallback=False,
-        ignore_pnodes=False,
-        policy=None,
-        allow_partial=True,
-        cost_slack=Fraction(0),
-    )
+    problem = read_problem(domains, host, warnings=[], allow_partial=True)
     tell("placing the base")
     solution = solve(problem, SolveOptions(work=_BASE_WORK), progress=tell)
     return Run(problem=problem, result=solution.result, frames=solution.frames)
