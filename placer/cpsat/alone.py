@@ -70,7 +70,7 @@ def _least_costs(
 ) -> Least:
     """Solve each pair of unlike domains and hosts alone, as far as the time goes."""
     problem = v.problem
-    work = box.work_left()
+    work = box.meter.left
     seconds = box.seconds_left()
     inner = TimeBox(
         replace(limits, time_limit=None if seconds is None else _SHARE * seconds),
@@ -88,7 +88,7 @@ def _least_costs(
     for done, (alike, same) in enumerate(pairs):
         if inner.is_over():
             break
-        left = inner.work_left()
+        left = inner.meter.left
         pair = TimeBox(
             replace(limits, time_limit=None),
             work=_PAIR_WORK if left is None else left / (len(pairs) - done),

@@ -53,9 +53,9 @@ class Questions:
         """
         if self.box.is_over():
             return Answer(status="unknown")
-        self.box.work_done += _ENCODING_WORK * (1 + _num_terms(problem) / 1000)
+        self.box.meter.charge(_ENCODING_WORK * (1 + _num_terms(problem) / 1000))
         problem = replace(problem, policy=DISTANCE, cost_slack=Fraction(0))
-        left = max(self.box.work_left() or 0.0, 0.0)
+        left = self.box.meter.left or 0.0
         chosen = any(domain.auto_vnodes for domain in problem.domains)
         answer = self._place_by_hand(problem, best=best)
         if answer is None and best and (self._best_work or chosen):
@@ -93,7 +93,7 @@ class Questions:
     def _place_unequally(self, problem: Problem, box: TimeBox) -> Answer:
         """C4's last resort: vnodes of unequal sizes."""
         seconds = box.seconds_left()
-        left = max(box.work_left() or 0.0, 0.001)
+        left = max(box.meter.left or 0.0, 0.001)
         sizes, proven = find_unequal_sizes(
             problem,
             seed=self.limits.seed,

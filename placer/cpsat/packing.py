@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from ortools.linear_solver import pywraplp
 from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
+from placer.cpsat.meter import Meter
 from placer.cpsat.variables import new_solver, total
 from placer.errors import ModelError
 
@@ -22,43 +22,6 @@ Floats = npt.NDArray[np.float64]
 
 _BESIDE: Final = 0.02
 """Deterministic time that a packing counts beside the solver's: its model has to be built."""
-
-
-class Meter:
-    """The deterministic time that packings may take together, in CP-SAT's units of about a second.
-
-    ``most`` is None for as much as they need; what is spent here is spent of ``within`` too.
-    """
-
-    def __init__(self, most: float | None = None, within: Meter | None = None) -> None:
-        self.most = most
-        self.within = within
-        self.spent = 0.0
-        self._lock = Lock()
-
-    @property
-    def left(self) -> float | None:
-        """How much is left; None where there is no limit."""
-        own = None if self.most is None else max(0.0, self.most - self.spent)
-        outer = None if self.within is None else self.within.left
-        return outer if own is None else own if outer is None else min(own, outer)
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether nothing is left."""
-        return self.left == 0
-
-    def share(self, part: float) -> Meter:
-        """Return a meter of a part of what is left."""
-        left = self.left
-        return Meter(None if left is None else part * left, self)
-
-    def charge(self, work: float) -> None:
-        """Note what a packing has taken."""
-        with self._lock:
-            self.spent += work
-        if self.within is not None:
-            self.within.charge(work)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ortools.sat.python import cp_model
 
 from placer.answer import Limits, Progress
+from placer.cpsat.meter import Meter, least_of
 from placer.cpsat.variables import new_solver
 from placer.errors import ModelError
 
@@ -45,9 +46,9 @@ class TimeBox:
 
     Wall-clock runs from the start of the box, or ``started`` (of ``time.monotonic``). With
     one worker, and always where ``work`` is given, CP-SAT's deterministic time is limited too
-    (``work`` units, else as many as there are seconds), so that equal runs stop at the same
-    point unless the clock strikes first. A box ``within`` another never outlasts it, and its
-    work counts there.
+    (``work`` units, else as many as there are seconds; ``meter`` counts it), so that equal runs
+    stop at the same point unless the clock strikes first. A box ``within`` another never
+    outlasts it, and its work counts there.
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class TimeBox:
         self.progress = progress
         self.within = within
         self.interrupted = False
-        self.work_done = 0.0
         self._started = time.monotonic() if started is None else started
         self._told = self._started
-        self._most_work = limits.work if work is None else work
-        if self._most_work is None and limits.workers == 1:
-            self._most_work = limits.time_limit
+        most_work = limits.work if work is None else work
+        if most_work is None and limits.workers == 1:
+            most_work = limits.time_limit
+        self.meter: Meter = Meter(most_work, None if within is None else within.meter)
 
     @property
     def elapsed(self) -> float:
@@ -81,16 +82,10 @@ class TimeBox:
         own = None if most is None else most - self.elapsed
         return least_of(own, None if self.within is None else self.within.seconds_left())
 
-    def work_left(self) -> float | None:
-        """Return the deterministic time left; None where there is no limit."""
-        own = None if self._most_work is None else self._most_work - self.work_done
-        return least_of(own, None if self.within is None else self.within.work_left())
-
     def is_over(self) -> bool:
         """Return whether the time is up or the user has stopped it."""
-        seconds, work = self.seconds_left(), self.work_left()
-        over = (seconds is not None and seconds <= 0) or (work is not None and work <= 0)
-        return over or self.stopped()
+        seconds = self.seconds_left()
+        return (seconds is not None and seconds <= 0) or self.meter.is_spent or self.stopped()
 
     def stopped(self) -> bool:
         """Return whether the user has stopped it."""
@@ -131,23 +126,17 @@ class TimeBox:
         parameters = solver.parameters
         parameters.stop_after_first_solution = first_will_do
         parameters.fix_variables_to_their_hinted_value = fix_hints
-        seconds, work_left = self.seconds_left(), self.work_left()
+        seconds, work_left = self.seconds_left(), self.meter.left
         if seconds is not None:
             parameters.max_time_in_seconds = max(share * seconds, 0.0)
         most = least_of(work, None if work_left is None else share * work_left)
         if most is not None:
             parameters.max_deterministic_time = max(most, 0.0)
         status = self._solve_interruptibly(solver, model, watch, describe)
-        self.charge(float(solver.response_proto.deterministic_time))
+        self.meter.charge(float(solver.response_proto.deterministic_time))
         if status == cp_model.MODEL_INVALID:
             raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
         return status, solver, watch
-
-    def charge(self, work: float) -> None:
-        """Count deterministic time that something took beside the solver."""
-        self.work_done += work
-        if self.within is not None:
-            self.within.charge(work)
 
     def _solve_interruptibly(
         self, solver: cp_model.CpSolver, model: cp_model.CpModel, watch: Watch, describe: Any
@@ -176,10 +165,3 @@ class TimeBox:
                 self.stop()
             if self.stopped():
                 solver.stop_search()
-
-
-def least_of(one: float | None, other: float | None) -> float | None:
-    """Return the lesser of two limits, of which None is no limit."""
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column, Duals, RelaxedMaster
-from placer.cpsat.packing import Meter
+from placer.cpsat.meter import Meter
 from placer.fleet.plan import Fleet, Plan, column_of
 from placer.fleet.pricing import Filling, Pricer
 

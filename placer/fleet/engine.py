@@ -11,7 +11,7 @@ import numpy as np
 
 from placer.answer import Answer, Limits, Progress
 from placer.cpsat.master import Duals, NoRelaxationError
-from placer.cpsat.packing import Meter
+from placer.cpsat.meter import Meter
 from placer.fleet.best_fit import densest_first, fill_best
 from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.counting import cost_of_cheapest, most_priority

@@ -139,7 +139,7 @@ class _Batch:
         return replace(
             self.limits,
             time_limit=None if left is None else max(share * left, 0.01),
-            work=None if work is None else share * (self.box.work_left() or 0.0),
+            work=None if work is None else share * (self.box.meter.left or 0.0),
         )
 
     def _box(self, share: float) -> TimeBox:

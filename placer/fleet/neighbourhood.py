@@ -112,7 +112,7 @@ class _Improvement:
             if draw is None:
                 return
             vnodes = sum(self.placed[n].num_vnodes for h in draw.hosts for n in self.on_host[h])
-            self.box.charge(_BESIDE * max(1, vnodes + len(draw.left_out)))
+            self.box.meter.charge(_BESIDE * max(1, vnodes + len(draw.left_out)))
             fruitless = 0 if self._try(draw) else fruitless + 1
             self.box.tell(self._describe())
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Column
-from placer.cpsat.packing import Meter, PackSite, most_counts, pack, relax_packing
+from placer.cpsat.meter import Meter
+from placer.cpsat.packing import PackSite, most_counts, pack, relax_packing
 from placer.fleet.coarse import coarsen, group_pnodes
 from placer.fleet.plan import Fleet, column_of
 from placer.fleet.shapes import HostType

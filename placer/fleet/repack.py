@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from placer.arrays import Ints
 from placer.cpsat.master import Duals
-from placer.cpsat.packing import Meter, Packing, PackSite, pack
+from placer.cpsat.meter import Meter
+from placer.cpsat.packing import Packing, PackSite, pack
 from placer.fleet.plan import Fleet, Piece, Plan
 from placer.fleet.pricing import Pricer
 

@@ -12,8 +12,9 @@ from placer.answer import Answer, Limits
 from placer.arrays import Ints
 from placer.check import check_placement
 from placer.cost import level_values
+from placer.cpsat.meter import least_of
 from placer.cpsat.search import rank, search
-from placer.cpsat.timebox import TimeBox, least_of
+from placer.cpsat.timebox import TimeBox
 from placer.domain import Domain
 from placer.fleet.part import kept_together, may_run_on, part_of, placement_of
 from placer.fleet.residual import host_without

@@ -168,7 +168,7 @@ def test_an_interrupt_gives_the_start_or_better() -> None:
 def test_the_time_of_one_box_is_not_outlasted_by_those_within() -> None:
     outer = TimeBox(Limits(time_limit=5.0), work=1.0)
     inner = TimeBox(Limits(), work=3.0, within=outer)
-    assert inner.work_left() == 1.0
+    assert inner.meter.left == 1.0
     assert (inner.seconds_left() or 9.0) <= 5.0
     inner.stop()
     assert outer.stopped()
