@@ -1,5 +1,6 @@
 # make demo    virtual environment, install, both seed guests placed and shown
 # make studies the worked studies of reports/ again
+# make reliability  every fault of docs/reliability.md tried and counted anew
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -14,7 +15,7 @@ PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 RUN = PATH="$(abspath $(BIN)):$$PATH"
 PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-.PHONY: help demo test lint types layers unit slow wheel-test constraints bench install format clean studies
+.PHONY: help demo test lint types layers unit slow reliability reliability-check wheel-test constraints bench install format clean studies
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -65,10 +66,19 @@ layers: $(STAMP)
 	@$(BIN)/lint-imports
 
 unit: $(STAMP)
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow" --tried build/reliability/unit.json
 
 slow: $(STAMP)
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m slow --tried build/reliability/slow.json
+
+# The table of docs/reliability.md: each fault tried anew and counted. After `make unit` and
+# `make slow`, reliability-check holds what they have counted against it.
+reliability: $(STAMP)
+	@$(PYTEST) -m reliability --tried build/reliability/all.json
+	@$(BIN)/python tests/reliability/table.py write build/reliability/all.json
+
+reliability-check: $(STAMP)
+	@$(BIN)/python tests/reliability/table.py check build/reliability/unit.json build/reliability/slow.json
 
 # The wheel that the sdist gives, installed alone, tested with the source folder out of the way.
 wheel-test: $(STAMP)

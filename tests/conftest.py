@@ -1,5 +1,6 @@
-"""What every test shares: hypothesis profiles, and what a skipped test means."""
+"""What every test shares: hypothesis profiles, what a skipped test means, what is counted."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -20,6 +21,50 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=bool(os.environ.get("CI")),
         help="a skipped test is a failure (the default where CI is set)",
     )
+    parser.addoption(
+        "--tried",
+        type=Path,
+        metavar="FILE",
+        help="write here, as JSON, how often each fault of docs/reliability.md was tried",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that count for docs/reliability.md."""
+    for item in items:
+        if "tried" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.reliability)
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Count a fault: ``tried(key, times, lost=0)``, the key being one of faults.toml.
+
+    Said at the end of a test, so that one that fails counts for nothing. How often must not
+    depend on the machine or the clock.
+    """
+
+    def note(key: str, times: int, lost: int = 0) -> None:
+        record_property("tried", [key, times, lost])
+
+    return note
+
+
+_TRIED: list[object] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what a test has counted, here or in a worker of pytest-xdist."""
+    if report.when == "teardown":
+        _TRIED.extend(value for name, value in report.user_properties if name == "tried")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what was counted, in the process that all others report to."""
+    path = session.config.getoption("tried")
+    if path is not None and not hasattr(session.config, "workerinput"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_TRIED), encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)
