@@ -12,6 +12,10 @@ from placer.result import Level, SolverInfo, Status
 Progress = Callable[[str], None]
 """Takes one line of text about how far a search is."""
 
+Keep = Callable[[Callable[[], Placement]], None]
+"""Takes the best placement so far, now and then, as a call that makes it; it keeps the rules and
+may leave domains out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -20,13 +24,17 @@ class Limits:
     ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
     deterministic time as well, so that equal runs stop at the same point. ``work`` limits
     that time alone, in its units of about a second: then no clock has a say at all.
-    Without ``in_order`` any of several equally good placements will do (O5).
+    ``memory_bytes`` is what the process may hold: a model that would take more is not begun
+    (without a limit, one that would take more than the machine has available), and what comes
+    to hold more ends with its best so far. Without ``in_order`` any of several
+    equally good placements will do (O5).
     """
 
     seed: int = 0
     workers: int = 1
     time_limit: float | None = None
     work: float | None = None
+    memory_bytes: int | None = None
     in_order: bool = True
 
     @property

@@ -88,5 +88,11 @@ class ModelError(PlacerError):
     """The solver rejected the model or an answer failed the checker: a defect of placer."""
 
 
+class TooLargeError(PlacerError):
+    """A model would not fit into the memory that it may take; it was not begun."""
+
+    exit_code = 4
+
+
 class EngineError(PlacerError):
     """What was to be solved elsewhere was not: workers were lost, or a defect of placer."""

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from placer.answer import Answer, Limits, Progress
+from placer.alarm import Alarm
+from placer.answer import Answer, Keep, Limits, Progress
 from placer.check import check_placement
+from placer.cost import level_values
 from placer.engine import Engine, Failure
 from placer.errors import EngineError
 from placer.fleet.divide import Share, divide, problem_of
@@ -20,6 +22,9 @@ from placer.problem import Problem
 
 _PARTS_SHARE: Final = 0.6
 """Of the time, how much the parts may take; the rest is for the whole."""
+
+_LATE_SHARE: Final = 0.85
+"""Of the time, after how much of it parts that are not solved yet are given up."""
 
 _LAST_SECONDS: Final = 2.0
 """What is left for the whole after Ctrl-C: as far as that goes, what parts left out is placed."""
@@ -34,36 +39,50 @@ def find_answer_by_parts(
     most_parts: int,
     engine: Engine,
     progress: Progress | None = None,
+    start: Placement | None = None,
+    keep: Keep | None = None,
 ) -> Answer:
     """Place the domains of ``problem`` in ``most_parts`` parts at the most, then repair the whole.
 
     The parts (`placer.fleet.divide`) are solved by ``engine``, each with one thread and the seed
-    of ``limits``, in their share of the time. The repair begins with all that they placed,
-    places what is left, and improves across parts in the time that is left. Levels and bounds
-    are those of the whole problem. Raises EngineError where a part could not be solved.
+    of ``limits``, in their share of the time. The repair begins with all that they placed, or
+    with ``start`` where that is better, places what is left, and improves across parts in the
+    time that is left. ``keep`` is given what the parts have placed and what is better. Levels
+    and bounds are those of the whole problem. Raises EngineError where a part could not be solved.
     """
     shares = divide(problem, most_parts)
     if len(shares) < 2:
-        return find_answer(problem, limits, progress)
+        return find_answer(problem, limits, progress, start, keep)
     started = time.monotonic()
     each = _for_each_part(limits, len(shares), engine.workers)
     found: list[PlacedDomain] = []
     noted: list[PlacedDomain] = []
-    interrupted = False
-    try:
-        for number, (_, answer) in enumerate(
-            engine.run(solve_parts, (problem, each, noted), shares), start=1
-        ):
+
+    def solve_all() -> None:
+        jobs = engine.run(solve_parts, (problem, each, noted), shares)
+        for number, (_, answer) in enumerate(jobs, start=1):
             if isinstance(answer, Failure):
                 raise EngineError(f"a part of the fleet could not be solved: {answer.reason}")
             found.extend(answer)
+            if keep is not None:
+                keep(lambda: placement_of(problem, found))
             if progress is not None:
                 progress(f"{number} of {len(shares)} parts solved, {len(found)} domains placed")
+
+    # Workers may be slow to start, or lost with what they had.
+    seconds = limits.time_limit
+    alarm = Alarm[None](None if seconds is None else _LATE_SHARE * seconds)
+    interrupted = False
+    try:
+        alarm.call(solve_all)
     except KeyboardInterrupt:
         interrupted = True
-        found.extend(noted)
+    if interrupted or alarm.has_rung:
+        there = {placed.domain for placed in found}
+        found.extend(placed for placed in noted if placed.domain not in there)
     rest = _rest_of(limits, started, interrupted=interrupted)
-    answer = find_answer(problem, rest, progress, start=_start_of(problem, found))
+    begin = _better(problem, _start_of(problem, found), start)
+    answer = find_answer(problem, rest, progress, begin, keep)
     answer.interrupted |= interrupted
     return answer
 
@@ -110,6 +129,15 @@ def _rest_of(limits: Limits, started: float, *, interrupted: bool) -> Limits:
     if work is not None:
         work -= _PARTS_SHARE * work
     return replace(limits, time_limit=seconds, work=work)
+
+
+def _better(problem: Problem, one: Placement | None, other: Placement | None) -> Placement | None:
+    """The better of two placements, either of which may not be there."""
+    from placer.cpsat.search import rank
+
+    known = [placement for placement in (one, other) if placement is not None]
+    loose = replace(problem, allow_partial=True)
+    return min(known, key=lambda found: rank(level_values(loose, found)), default=None)
 
 
 def _start_of(problem: Problem, found: Sequence[PlacedDomain]) -> Placement | None:

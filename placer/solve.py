@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
-from placer.answer import Answer, Limits, Progress, solver_info
+from placer.alarm import Alarm
+from placer.answer import Answer, Keep, Limits, Progress, solver_info
 from placer.check import check_placement, score
 from placer.cost import level_values
 from placer.engine import Engine, num_processors, open_engine
 from placer.errors import AllocationError, ModelError
 from placer.explain import MOST_EXPLAINED, explain_all, refused_by_count
+from placer.fleet.at_once import place_at_once
 from placer.fleet.staying import place_beside
 from placer.frames import DomainFrames
 from placer.heuristic import first_fit, libxl
@@ -40,6 +42,14 @@ _EXPLAIN_SECONDS = 10.0
 """However slow the machine, reasons take no longer."""
 
 
+_TIMES_AT_ONCE = 2
+"""What follows a search takes so many times as long as what is placed and checked at once."""
+
+_LEAST_SHARE = 0.1
+"""Of the time limit, how much a search has at least where that would take all of it."""
+
+_LEAST_SECONDS = 0.001
+
 _MOST_LESSONS = 8
 """How often a plan that the heaps cannot give is solved again."""
 
@@ -50,6 +60,10 @@ class SolveOptions:
 
     ``work`` is the same in CP-SAT's deterministic time (units of about a second), which no
     clock ends: equal questions have equal answers on every machine.
+
+    ``memory_limit`` is what this process may hold, in bytes: a model that would take more is
+    refused (TooLargeError), and a search that comes to hold more ends with its best so far.
+    Without one a model is refused that would take more than the machine has available.
 
     ``reasons``: whether to look for what stands against domains without a place; ``brief``:
     by counting alone.
@@ -64,6 +78,7 @@ class SolveOptions:
     workers: int = 1
     time_limit: float | None = None
     work: float | None = None
+    memory_limit: int | None = None
     reasons: bool = True
     brief: bool = False
     baselines: bool = True
@@ -77,6 +92,8 @@ class SolveOptions:
             raise ValueError(f"the time limit is {self.time_limit}, expected above 0")
         if self.work is not None and not self.work > 0:
             raise ValueError(f"the limit of work is {self.work}, expected above 0")
+        if self.memory_limit is not None and not self.memory_limit > 0:
+            raise ValueError(f"the memory limit is {self.memory_limit}, expected above 0")
         if not 0 <= self.seed < 1 << 31:
             raise ValueError(f"the seed is {self.seed}, expected 0 to 2147483647")
         if self.parts < 1:
@@ -97,11 +114,21 @@ def solve(
     options: SolveOptions | None = None,
     progress: Progress | None = None,
     engine: Engine | None = None,
+    *,
+    start: Placement | None = None,
+    keep: Keep | None = None,
 ) -> Solution:
     """Place the domains of ``problem`` and realise the placement in frames.
 
     ``engine`` solves the parts of ``options``, by default in threads, one for each part that
     has a processor.
+
+    ``start`` is a placement that keeps the rules, as ``keep`` was given one: the search goes on
+    from there. ``keep`` is given the best so far, as it becomes better.
+
+    Returns within the time limit, 1 s and 10 % over at the most, where that is not less than
+    what the answer takes to be realised and checked. Raises TooLargeError where the model would
+    not fit into memory.
 
     Every placement passes the checker; one that does not is a defect and raises
     ModelError. With ``solver="libxl"`` libxl's own rule answers, and its score
@@ -115,21 +142,41 @@ def solve(
         workers=chosen.workers,
         time_limit=chosen.time_limit,
         work=chosen.work,
+        memory_bytes=chosen.memory_limit,
         in_order=chosen.in_order,
     )
-    started = time.monotonic()
-    find = _finder(chosen.parts, engine)
-    first = _refuse_by_count(problem) or find(problem, limits, progress)
-    answer, plan, failure = _find_plan(problem, first, find, limits, started, progress)
+    clock = _Clock(limits.time_limit)
+    known = None
+    if limits.time_limit is not None:
+        known = clock.time_checking(lambda: place_at_once(problem))
+    elif limits.work is None and chosen.memory_limit is not None:
+        known = place_at_once(problem)
+    baselines: tuple[Baseline, ...] = ()
+    if chosen.baselines and clock.has_time_for_more:
+        baselines = _baselines(problem)
+    find = _finder(chosen.parts, engine, start, keep)
+    first = _refuse_by_count(problem)
+    if first is None:
+        try:
+            first = find(problem, clock.limit(limits), progress)
+        except KeyboardInterrupt:
+            first = Answer(status="unknown", interrupted=True)
+        first = _or_at_once(problem, first, known)
+    answer, plan, failure = _find_plan(problem, first, find, limits, clock, progress)
     interrupted = answer.interrupted
-    try:
-        unplaced = (
-            _explain(problem, answer, limits, brief=chosen.brief)
-            if chosen.reasons and (failure is None or plan is not None)
-            else _name_unplaced(problem, answer, "not explained")
-        )
-    except KeyboardInterrupt:
-        interrupted, unplaced = True, _name_unplaced(problem, answer, "not explained: interrupted")
+    unplaced = _name_unplaced(problem, answer, "not explained")
+    if chosen.reasons and unplaced and (failure is None or plan is not None):
+        import placer.cpsat.feasible  # noqa: F401 - before the alarm is set, as in `find_answer`
+
+        alarm = Alarm[tuple[Refusal, ...]](clock.seconds_left())
+        try:
+            unplaced = (
+                alarm.call(lambda: _explain(problem, answer, limits, clock, brief=chosen.brief))
+                or unplaced
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+            unplaced = _name_unplaced(problem, answer, "not explained: interrupted")
     if failure is not None:
         unplaced = _blame_the_heap(unplaced, first, failure)
     result = Result(
@@ -138,24 +185,84 @@ def solve(
         levels=tuple(answer.levels),
         placement=answer.placement,
         unplaced=unplaced,
-        baselines=_baselines(problem) if chosen.baselines else (),
+        baselines=baselines,
         interrupted=interrupted,
     )
     return Solution(result=result) if plan is None else _hold_against_checker(problem, result, plan)
 
 
+class _Clock:
+    """The time limit of a question: how much of it the search may take.
+
+    What has to follow the search (frames, the checker, reasons) is timed beforehand, by what
+    is found and checked at once.
+    """
+
+    def __init__(self, time_limit: float | None) -> None:
+        self.time_limit = time_limit
+        self.after_search = 0.0
+        self._started = time.monotonic()
+
+    def seconds_left(self) -> float | None:
+        """The seconds left; None where there is no limit."""
+        if self.time_limit is None:
+            return None
+        return self.time_limit - (time.monotonic() - self._started)
+
+    def time_checking(self, find: Callable[[], Placement | None]) -> Placement | None:
+        """Return what ``find`` finds, the checker's time in which tells what is to follow."""
+        started = time.monotonic()
+        found = find()
+        self.after_search = _TIMES_AT_ONCE * (time.monotonic() - started)
+        return found
+
+    @property
+    def has_time_for_more(self) -> bool:
+        """Whether there is time for the baselines, which take about as long as what follows."""
+        left = self.seconds_left()
+        return left is None or left > 2 * self.after_search
+
+    def limit(self, limits: Limits) -> Limits:
+        """The limits of a search that begins now; it has a part of the time in any case."""
+        left = self.seconds_left()
+        if left is None or self.time_limit is None:
+            return limits
+        least = min(_LEAST_SHARE * self.time_limit, max(left, 0.0))
+        return replace(limits, time_limit=max(left - self.after_search, least, _LEAST_SECONDS))
+
+
+def _or_at_once(problem: Problem, answer: Answer, known: Placement | None) -> Answer:
+    """The answer, or where the time ended too soon ``known``, if that is better."""
+    if known is None or answer.status not in ("unknown", "feasible"):
+        return answer
+    from placer.cpsat.search import rank
+    from placer.fleet.many import answer_with
+
+    if answer.placement is not None:
+        ours, other = (
+            rank(level_values(problem, placement)) for placement in (answer.placement, known)
+        )
+        if ours <= other:
+            return answer
+    found = answer_with(problem, known)
+    found.interrupted = answer.interrupted
+    return found
+
+
 Finder = Callable[[Problem, Limits, Progress | None], Answer]
 
 
-def _finder(parts: int, engine: Engine | None) -> Finder:
+def _finder(
+    parts: int, engine: Engine | None, start: Placement | None, keep: Keep | None
+) -> Finder:
     """What answers: the problem as a whole, or in parts."""
     if parts < 2:
-        return find_answer
+        return lambda problem, limits, progress: find_answer(problem, limits, progress, start, keep)
     from placer.parts import find_answer_by_parts
 
     chosen = engine or open_engine("threads", workers=min(parts, num_processors()))
     return lambda problem, limits, progress: find_answer_by_parts(
-        problem, limits, parts, chosen, progress
+        problem, limits, parts, chosen, progress, start, keep
     )
 
 
@@ -176,7 +283,7 @@ def _find_plan(
     answer: Answer,
     find: Finder,
     limits: Limits,
-    started: float,
+    clock: _Clock,
     progress: Progress | None,
 ) -> tuple[Answer, _Plan | None, AllocationError | None]:
     """Realise an answer; where a heap cannot, solve again with what that teaches, in time.
@@ -199,16 +306,13 @@ def _find_plan(
         failure = plan.failures[0]
         if answer.interrupted or lessons == _MOST_LESSONS:
             break
-        left = limits
-        if limits.time_limit is not None:
-            seconds = limits.time_limit - (time.monotonic() - started)
-            if seconds <= 0:
-                break
-            left = replace(limits, time_limit=seconds)
+        seconds = clock.seconds_left()
+        if seconds is not None and seconds <= 0:
+            break
         if progress is not None:
             progress(f"solving again: {failure}")
         narrower = narrowed(narrower, plan.failures)
-        answer = find(narrower, left, progress)
+        answer = find(narrower, clock.limit(limits), progress)
         answer.levels = bounded_by(first.levels, answer.levels, problem)
         if answer.status == "optimal" and any(lv.status != "optimal" for lv in answer.levels):
             answer.status = "feasible"
@@ -383,7 +487,7 @@ def _name_unplaced(problem: Problem, answer: Answer, reason: str) -> tuple[Refus
 
 
 def _explain(
-    problem: Problem, answer: Answer, limits: Limits, *, brief: bool
+    problem: Problem, answer: Answer, limits: Limits, clock: _Clock, *, brief: bool
 ) -> tuple[Refusal, ...]:
     """Say of every domain that has no place why, within a small budget.
 
@@ -393,11 +497,11 @@ def _explain(
         return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
         return _name_unplaced(problem, answer, "no answer within the time limit")
-    seconds: float | None = _EXPLAIN_SECONDS
-    if limits.work is not None:
-        seconds = limits.time_limit
-    elif limits.time_limit is not None:
-        seconds = min(_EXPLAIN_SECONDS, limits.time_limit)
+    seconds = clock.seconds_left()
+    if limits.work is None:
+        seconds = _EXPLAIN_SECONDS if seconds is None else min(_EXPLAIN_SECONDS, seconds)
+    if seconds is not None:
+        seconds = max(seconds, _LEAST_SECONDS)
     from placer.cpsat.feasible import Questions
 
     work = _EXPLAIN_WORK

@@ -22,10 +22,22 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from placer.errors import Fault
+    from placer.placement import Placement
     from placer.problem import Era, Problem
+    from placer.report.unfinished import Unfinished
     from placer.result import Refusal, Result
     from placer.run import Run
 
+
+MOST_SECONDS = 10**9
+"""No limit of seconds or of work is as long as this."""
+
+_SHOWN_SECONDS = 0.0003
+_WRITTEN_SECONDS = 0.0015
+"""What a placed domain takes to be shown, and to be written, measured on one core of 2023."""
+
+_LEAST_SHARE = 0.1
+"""Of the time limit, how much the answer has however long it took to read the question."""
 
 _PERCENT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?%?", re.ASCII)
 
@@ -148,8 +160,36 @@ def place(
     ] = None,
     scheduler: SchedulerOption = None,
     time_limit: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Stop with the best so far.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="End after so long, reading and writing counted, with the best so far.",
+        ),
     ] = None,
+    work: Annotated[
+        float | None,
+        typer.Option(
+            metavar="UNITS",
+            help="Stop with the best so far after so much deterministic time: equal questions "
+            "then have equal answers on every machine.",
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Refuse models that would take more memory, such as 8GiB, and stop with the "
+            "best so far where it is reached; what the machine has available if absent.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on from what a killed solve of the same question left beside --out.",
+        ),
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json/--no-json", help="Print placement.json and nothing else.")
     ] = False,
@@ -157,8 +197,11 @@ def place(
 ) -> None:
     """Place domains on hosts: vnodes on pnodes, vcpus on pcpus, pages in frames."""
     clock = _Clock()
-    if time_limit is not None and not time_limit > 0:
-        raise typer.BadParameter("expected above 0", param_hint="--time-limit")
+    for limit, hint in ((time_limit, "--time-limit"), (work, "--work")):
+        if limit is not None and not 0 < limit < MOST_SECONDS:
+            expected = f"expected above 0, below {MOST_SECONDS}"
+            raise typer.BadParameter(expected, param_hint=hint)
+    most_memory = bytes_of(memory_limit)
     if not rebalance and (max_moves is not None or max_moved_gib is not None):
         hint = "--max-moves" if max_moves is not None else "--max-moved-gib"
         raise typer.BadParameter("expected together with --rebalance", param_hint=hint)
@@ -172,6 +215,7 @@ def place(
         raise typer.BadParameter("expected with --solver cpsat", param_hint="--parts")
     with progress("reading", quiet=quiet) as tell:
         from placer.report.folder import refuse_unless_replaceable, write_run
+        from placer.report.unfinished import Unfinished
         from placer.run import Run
         from placer.solve import SolveOptions, solve
 
@@ -195,21 +239,34 @@ def place(
             cost_slack=slack,
             era="seed" if era is EraChoice.SEED else "upstream",
         )
+        clock.note("read")
         options = SolveOptions(
             solver="libxl" if solver is Solver.LIBXL else "cpsat",
             seed=seed,
             workers=workers or 1,
-            time_limit=time_limit,
+            time_limit=_rest_of(time_limit, clock, problem, writes=out is not None),
+            work=work,
+            memory_limit=most_memory,
             parts=parts or 1,
         )
-        clock.note("read")
+        begun = None if out is None else Unfinished(out, problem)
+        start = _go_on(begun) if resume else None
         tell("solving")
-        solution = solve(problem, options, progress=tell, engine=on)
+        solution = solve(
+            problem,
+            options,
+            progress=tell,
+            engine=on,
+            start=start,
+            keep=None if begun is None else begun.keep,
+        )
         clock.note("solved")
         run = Run(problem=problem, result=solution.result, frames=solution.frames)
         if out is not None:
             tell(f"writing {out}")
             write_run(out, run, log=_log(clock, run, warnings))
+        if begun is not None:
+            begun.remove()
         tell("writing the answer")
         document = _json(run) if as_json else ""
     if as_json:
@@ -288,6 +345,45 @@ def read_problem(
     )
 
 
+def _rest_of(
+    time_limit: float | None, clock: _Clock, problem: Problem, *, writes: bool
+) -> float | None:
+    """What reading and writing leave of the time limit for the answer, a part in any case."""
+    if time_limit is None:
+        return None
+    after = _SHOWN_SECONDS + _WRITTEN_SECONDS * writes
+    rest = time_limit - clock.elapsed - after * len(problem.domains)
+    return max(rest, _LEAST_SHARE * time_limit)
+
+
+def _go_on(begun: Unfinished | None) -> Placement | None:
+    """What an earlier solve of the same question has placed, and say so."""
+    if begun is None:
+        return None
+    start, warning = begun.read()
+    if warning is not None:
+        say_warnings([warning])
+    if start is not None:
+        placed, of = len(start.domains), len(begun.problem.domains)
+        say(f"going on from {placed} of {of} domains placed: {begun.path}")
+    return start
+
+
+def bytes_of(size: str | None) -> int | None:
+    """Return the bytes of a size that --memory-limit gives."""
+    from placer.units import parse_size
+
+    if size is None:
+        return None
+    try:
+        found = parse_size(size)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory-limit") from None
+    if not found:
+        raise typer.BadParameter("expected above 0", param_hint="--memory-limit")
+    return found
+
+
 def _nothing_to_move(host_args: list[str]) -> Fault:
     from placer.errors import Fault
 
@@ -360,8 +456,13 @@ class _Clock:
 
     def __init__(self) -> None:
         self.started_at = time.time()
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
         self.seconds: dict[str, float] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._began
 
     def note(self, step: str) -> None:
         """Keep the seconds since the step before."""

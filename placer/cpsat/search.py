@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ortools.sat.python import cp_model
 
-from placer.answer import Answer, Limits, Progress
+from placer.answer import Answer, Keep, Limits, Progress
 from placer.arrays import Ints
 from placer.cost import level_values
 from placer.cpsat.alone import bound_by_least_costs
@@ -68,6 +68,7 @@ def search(
     box: TimeBox | None = None,
     in_order: bool = True,
     known: Mapping[str, int] | None = None,
+    keep: Keep | None = None,
 ) -> Answer:
     """Place the domains of ``problem`` level after level.
 
@@ -80,10 +81,11 @@ def search(
     time that this search may take, where it is one of several; ``in_order`` says whether
     the lexicographically first placement is looked for (O5). ``known`` has bounds that
     were proven otherwise, by level, that of the cost for placements with every vcpu at home.
+    ``keep`` is given the answer of each level.
     """
     box = TimeBox(limits, progress) if box is None else box
     in_order = in_order and limits.in_order
-    return _Search(problem, limits, sizes, start, box, known or {}, in_order=in_order).run()
+    return _Search(problem, limits, sizes, start, box, known or {}, keep, in_order=in_order).run()
 
 
 class _Search:
@@ -95,9 +97,11 @@ class _Search:
         start: Placement | None,
         box: TimeBox,
         known: Mapping[str, int],
+        keep: Keep | None,
         *,
         in_order: bool,
     ) -> None:
+        self.keep = keep
         self.problem = problem
         self.known = known
         self.limits = limits
@@ -429,7 +433,9 @@ class _Search:
     def _take(self, solver: cp_model.CpSolver) -> None:
         """Keep the solution: the placement so far, and the hint of the next level."""
         self.hint = dict(enumerate(solver.response_proto.solution))
-        self.answer.placement = extract_placement(self.v, solver)
+        found = self.answer.placement = extract_placement(self.v, solver)
+        if self.keep is not None:
+            self.keep(lambda: found)
 
     def _report(self, level: Level) -> None:
         self.answer.levels.append(level)

@@ -7,19 +7,18 @@ from ortools.sat.python import cp_model
 
 from placer.arrays import Ints
 from placer.cpsat.constraints import add_constraints
-from placer.cpsat.variables import Expr, Variables, new_solver, total
+from placer.cpsat.timebox import SOLVED, TimeBox
+from placer.cpsat.variables import Expr, Variables, total
 from placer.problem import Problem
 
 
-def find_unequal_sizes(
-    problem: Problem, *, seed: int, workers: int, time_limit: float | None
-) -> tuple[dict[str, Ints], bool]:
+def find_unequal_sizes(problem: Problem, box: TimeBox) -> tuple[dict[str, Ints], bool]:
     """Return the vnode sizes of the domains that only an unequal split can place.
 
     As few domains as possible are split unequally; then the differences between
     largest and smallest vnode are least, then the vnodes fewest. Empty where
     there is no such placement, or none was found in time. The second value says whether
-    all that was proven.
+    all that was proven. ``box`` is the time that it may take.
     """
     v = Variables(problem, spill=True, sized=True)
     add_constraints(v)
@@ -40,15 +39,12 @@ def find_unequal_sizes(
     ]
     chosen: dict[str, Ints] = {}
     proven = True
-    for level in levels:
+    for number, level in enumerate(levels):
         if isinstance(level, int):
             return {}, True
         v.model.minimize(level)
-        solver = new_solver(seed=seed, workers=workers)
-        if time_limit is not None:
-            solver.parameters.max_time_in_seconds = time_limit / len(levels)
-        status = solver.solve(v.model)
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        status, solver, _ = box.solve(v.model, _describe, share=1 / (len(levels) - number))
+        if status not in SOLVED:
             return chosen, status == cp_model.INFEASIBLE
         proven = proven and status == cp_model.OPTIMAL
         chosen = {
@@ -60,3 +56,7 @@ def find_unequal_sizes(
         }
         v.model.add(level <= solver.value(level))
     return chosen, proven
+
+
+def _describe(best: int | None, bound: float | None) -> str:
+    return f"splitting unequally: {best}, bound {bound}"

@@ -84,8 +84,12 @@ class TimeBox:
 
     def is_over(self) -> bool:
         """Return whether the time is up or the user has stopped it."""
+        return self.meter.is_spent or self.is_late()
+
+    def is_late(self) -> bool:
+        """Return whether the clock has struck or the user has stopped it, whatever work is left."""
         seconds = self.seconds_left()
-        return (seconds is not None and seconds <= 0) or self.meter.is_spent or self.stopped()
+        return (seconds is not None and seconds <= 0) or self.stopped()
 
     def stopped(self) -> bool:
         """Return whether the user has stopped it."""

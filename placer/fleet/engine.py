@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placer.answer import Answer, Limits, Progress
+from placer.answer import Answer, Keep, Limits, Progress
 from placer.cpsat.master import Duals, NoRelaxationError
 from placer.cpsat.meter import Meter
 from placer.fleet.best_fit import densest_first, fill_best
@@ -17,9 +17,11 @@ from placer.fleet.columns import ColumnPool, Generator
 from placer.fleet.counting import cost_of_cheapest, most_priority
 from placer.fleet.dive import MOST_BACK, Dive
 from placer.fleet.expand import expand
+from placer.fleet.patterns import patterns_bytes
 from placer.fleet.plan import Fleet, Plan
 from placer.fleet.repack import Repacker
 from placer.fleet.shapes import list_shapes
+from placer.footprint import has_room
 from placer.placement import Placement
 from placer.problem import Problem
 from placer.result import Level
@@ -93,23 +95,26 @@ def place_fleet(
     improve_it: bool = True,
     start: Placement | None = None,
     fleet: Fleet | None = None,
+    keep: Keep | None = None,
 ) -> Answer | None:
     """Place a fleet of plain domains; None where the problem asks for more than that.
 
     Without ``allow_partial`` an answer that leaves a domain out is none: status unknown.
     Without ``improve_it`` the answer is that of best fit. A ``start`` is bettered; it may
-    leave domains out. ``fleet`` has the patterns of the problem, where they are listed already.
+    leave domains out. ``fleet`` has the patterns of the problem, where they are listed already;
+    ``keep`` is given what is better. None too where the patterns would not fit into the memory
+    of ``limits``.
     """
     started = time.monotonic()
     if not is_fleet(problem):
         return None
     if fleet is None:
         shapes = list_shapes(problem)
-        if shapes.odd:
+        if shapes.odd or not has_room(limits.memory_bytes, patterns_bytes(shapes)):
             return None
         fleet = Fleet.of(problem, shapes)
     clock = _Clock(started, limits.time_limit, fleet.listing_seconds)
-    engine = _Engine(problem, fleet, limits, progress, clock)
+    engine = _Engine(problem, fleet, limits, progress, clock, keep)
     return engine.run(start, improve_it=improve_it)
 
 
@@ -154,8 +159,11 @@ class _Engine:
         limits: Limits,
         progress: Progress | None,
         clock: _Clock,
+        keep: Keep | None = None,
     ) -> None:
         self.problem = problem
+        self.keep = keep
+        self.kept: tuple[int, int] | None = None
         self.fleet = fleet
         self.limits = limits
         self.progress = progress
@@ -427,6 +435,9 @@ class _Engine:
         return -(-bound // grain) * grain
 
     def _tell(self) -> None:
+        if self.keep is not None and (self.kept is None or self.plan.rank < self.kept):
+            self.keep(lambda: expand(self.problem, self.plan))
+            self.kept = self.plan.rank
         elapsed = self.clock.elapsed
         if self.progress is None or elapsed < _QUIET_SECONDS or elapsed - self.told < 1.0:
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from placer.answer import Answer, Limits, Progress
+from placer.answer import Answer, Keep, Limits, Progress
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.search import MOST, rank, search
@@ -20,11 +20,13 @@ from placer.fleet.bounds import all_local, cost_bound, least_costs, plain_part
 from placer.fleet.engine import is_fleet, place_fleet
 from placer.fleet.neighbourhood import improve
 from placer.fleet.part import part_of, placement_of
+from placer.fleet.patterns import patterns_bytes
 from placer.fleet.plan import Fleet
 from placer.fleet.residual import host_without
 from placer.fleet.seating import seat_shared
 from placer.fleet.sequential import complete, construct
 from placer.fleet.shapes import is_plain, list_shapes
+from placer.footprint import encoding_bytes, has_room
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.policy import DISTANCE
 from placer.problem import Problem
@@ -48,6 +50,7 @@ def place_many(
     limits: Limits,
     progress: Progress | None = None,
     start: Placement | None = None,
+    keep: Keep | None = None,
 ) -> Answer:
     """Place a batch that is too large for one encoding; the best that the time allows.
 
@@ -56,12 +59,20 @@ def place_many(
     it leaves out is placed first.
     """
     if is_fleet(problem) and all(is_plain(domain) for domain in problem.domains):
-        answer = place_fleet(problem, limits, progress, start=start)
+        answer = place_fleet(problem, limits, progress, start=start, keep=keep)
         if answer is not None and (answer.placement is not None or answer.interrupted):
             return answer
         if answer is not None and answer.status == "infeasible":
             return answer
-    return _Batch(problem, limits, progress, start).run()
+    return _Batch(problem, limits, progress, start, keep).run()
+
+
+def answer_with(problem: Problem, placement: Placement) -> Answer:
+    """Return the answer that has ``placement``, which keeps the rules, with what bounds it at once.
+
+    Nothing is searched for: every access local, every domain placed.
+    """
+    return _Batch(problem, Limits(), None).answer_with(placement)
 
 
 def place_by_patterns(problem: Problem, limits: Limits, *, improve: bool = True) -> Answer | None:
@@ -95,8 +106,10 @@ class _Batch:
         limits: Limits,
         progress: Progress | None,
         start: Placement | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self.problem = problem
+        self.keep = keep
         self.limits = limits
         self.progress = progress
         self.given = start
@@ -120,9 +133,10 @@ class _Batch:
             if relaxed.is_impossible:
                 return Answer(status="infeasible")
             best = self._start(relaxed)
-            if best is not None:
-                best = improve(self.problem, best, self.limits, box=self._box(_IMPROVE_SHARE))
-            if self._num_vnodes() <= MOST_ENCODED and not self.box.is_over():
+            if best is not None and not self.box.is_late():
+                box = self._box(_IMPROVE_SHARE)
+                best = improve(self.problem, best, self.limits, box=box, keep=self.keep)
+            if self._may_prove() and not self.box.is_over():
                 return self._prove(best, relaxed)
         except KeyboardInterrupt:
             self.box.stop()
@@ -133,6 +147,12 @@ class _Batch:
 
     def _num_vnodes(self) -> int:
         return sum(domain.num_vnodes for domain in self.problem.domains)
+
+    def _may_prove(self) -> bool:
+        """Whether one encoding of all is small enough, in vnodes and for the memory."""
+        if self._num_vnodes() > MOST_ENCODED:
+            return False
+        return has_room(self.limits.memory_bytes, encoding_bytes(self.problem))
 
     def _limits(self, share: float) -> Limits:
         left, work = self.box.seconds_left(), self.limits.work
@@ -158,7 +178,10 @@ class _Batch:
         relaxed = plain_part(self.problem)
         if relaxed is None:
             return _Plain(None, 0, total, is_impossible=False)
-        fleet = Fleet.of(relaxed, list_shapes(relaxed))
+        shapes = list_shapes(relaxed)
+        if not has_room(self.limits.memory_bytes, patterns_bytes(shapes)):
+            return _Plain(None, 0, total, is_impossible=False)
+        fleet = Fleet.of(relaxed, shapes)
         self.least = least_costs(self.problem, (relaxed, fleet))
         limits = self._limits(_START_SHARE / 2)
         answer = place_fleet(relaxed, limits, self.progress, fleet=fleet)
@@ -185,9 +208,13 @@ class _Batch:
             found = self._completed(self.given)
             if found is not None:
                 return found
-        for found in (relaxed.placement, self._start_with_odd()):
-            if found is not None and self._is_valid(found):
-                return found
+        if relaxed.placement is not None and self._is_valid(relaxed.placement):
+            return relaxed.placement
+        if self.box.is_late():
+            return None
+        found = self._start_with_odd()
+        if found is not None and self._is_valid(found):
+            return found
         box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
         return construct(self.problem, self.limits, box)
 
@@ -225,6 +252,8 @@ class _Batch:
             if first is None:
                 return None
             placed.extend(first.domains)
+        if self.box.is_late():
+            return None
         rest = self._place_plain(placed)
         if rest is None:
             return None
@@ -269,6 +298,10 @@ class _Batch:
         if all(level.status == "optimal" for level in answer.levels):
             answer.status = "optimal"
         return answer
+
+    def answer_with(self, placement: Placement) -> Answer:
+        """The answer of a placement of which nothing is known but itself."""
+        return self._answer(placement, _Plain(None, 0, self._total_priority(), is_impossible=False))
 
     def _answer(self, best: Placement | None, relaxed: _Plain) -> Answer:
         answer = Answer(status="unknown", interrupted=self.box.stopped())

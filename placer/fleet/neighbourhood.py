@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placer.answer import Limits, Progress
+from placer.answer import Keep, Limits, Progress
 from placer.cost import domain_cost, each_placed, level_values, load_per_mille
 from placer.cpsat.search import rank, search
 from placer.cpsat.timebox import TimeBox
@@ -41,6 +41,7 @@ def improve(
     limits: Limits,
     progress: Progress | None = None,
     box: TimeBox | None = None,
+    keep: Keep | None = None,
 ) -> Placement:
     """Return a placement that is as good as ``start`` or better, level after level.
 
@@ -53,13 +54,15 @@ def improve(
 
     Hosts are drawn by how much their domains cost beyond the least, and by chance, from
     the seed. It ends with the time, an interrupt (``box`` tells, where it is given), or
-    when nothing more is found. With one worker equal seeds give equal placements,
-    unless the clock strikes.
+    when nothing more is found; ``keep`` is given what is better. With one worker equal
+    seeds give equal placements, unless the clock strikes.
     """
     box = TimeBox(limits, progress) if box is None else box
     search_parts = _Improvement(problem, start, limits, box)
+    if keep is not None:
+        keep(search_parts.placement)
     try:
-        search_parts.run()
+        search_parts.run(keep)
     except KeyboardInterrupt:
         box.stop()
     return search_parts.placement()
@@ -100,7 +103,7 @@ class _Improvement:
         """The best so far."""
         return placement_of(self.problem, self.placed.values())
 
-    def run(self) -> None:
+    def run(self, keep: Keep | None = None) -> None:
         """Draw neighbourhoods until the time is up or nothing is found any more."""
         num_hosts, fruitless = len(self.problem.hosts), 0
         while not self.box.is_over() and not self._is_ideal():
@@ -114,6 +117,8 @@ class _Improvement:
             vnodes = sum(self.placed[n].num_vnodes for h in draw.hosts for n in self.on_host[h])
             self.box.meter.charge(_BESIDE * max(1, vnodes + len(draw.left_out)))
             fruitless = 0 if self._try(draw) else fruitless + 1
+            if keep is not None and not fruitless:
+                keep(self.placement)
             self.box.tell(self._describe())
 
     def _describe(self) -> str:

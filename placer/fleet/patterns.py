@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -9,7 +11,7 @@ from itertools import combinations, product
 import numpy as np
 
 from placer.arrays import Ints
-from placer.fleet.shapes import PAGES, VCPUS, DomainClass, HostType, unreachable
+from placer.fleet.shapes import PAGES, VCPUS, DomainClass, HostType, Shapes, unreachable
 from placer.quadratic.core import Mask
 from placer.units import LOCAL_DISTANCE
 
@@ -44,6 +46,27 @@ class Patterns:
     def count(self) -> int:
         """How many there are; 0 where the domain fits on no such host."""
         return len(self.cost)
+
+
+def patterns_bytes(shapes: Shapes) -> int:
+    """Return about how many bytes the patterns of all classes on all types take, at the most.
+
+    A class with V vnodes of W kinds has no more patterns on P pnodes than there are ways to
+    lay the vnodes of each kind, which are alike, on them, and no more than are kept.
+    """
+    found = 0
+    for shape in shapes.classes:
+        alike = Counter(
+            (tuple(shape.demand[:, vnode].tolist()), int(shape.fixed[vnode]))
+            for vnode in range(shape.num_vnodes)
+        )
+        for host_type in shapes.types:
+            if shape.may_run_on(host_type):
+                pnodes = host_type.num_pnodes
+                ways = math.prod(math.comb(pnodes + n - 1, n) for n in alike.values())
+                row = 8 * (2 * host_type.capacity.size + shape.num_vnodes + 1)
+                found += row * min(ways, MOST_PATTERNS)
+    return found
 
 
 def list_patterns(shape: DomainClass, host_type: HostType) -> Patterns:

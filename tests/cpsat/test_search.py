@@ -13,6 +13,7 @@ import numpy as np
 from placer.answer import Answer, Limits
 from placer.cpsat.search import search
 from placer.cpsat.sizing import find_unequal_sizes
+from placer.cpsat.timebox import TimeBox
 from placer.domain import VnodeMemory
 from placer.policy import Policy
 from placer.problem import Problem
@@ -142,7 +143,7 @@ def test_unequal_vnodes_are_the_least_unequal_that_fit() -> None:
     host = make_host([5120 + 256, 9216])
     problem = make_problem(host, make_domain([12800], 4, auto_vnodes=True))
     assert search(problem, Limits()).status == "infeasible"
-    sizes, proven = find_unequal_sizes(problem, seed=0, workers=1, time_limit=None)
+    sizes, proven = find_unequal_sizes(problem, TimeBox(Limits()))
     assert proven
     assert sorted(sizes["vm"].tolist()) == [5120, 7680]
     answer = search(problem, Limits(), sizes=sizes)

@@ -1,0 +1,112 @@
+"""What a solve has placed so far, beside the folder that its run is to be: lost by no kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from placer.check import check_placement
+from placer.errors import Fault, InputError
+from placer.moves import order_moves
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.record import (
+    format_json,
+    parse_json,
+    record_placement,
+    record_problem,
+    restore_placement,
+)
+from placer.text_file import read_text
+from placer.whole_file import whole_file
+
+EVERY_SECONDS: Final = 5.0
+"""How long after one state the next is written at the soonest."""
+
+_SHARE: Final = 0.02
+"""Of the time, how much may go into writing states."""
+
+_KIND: Final = "placer unfinished run"
+
+
+class Unfinished:
+    """The state of a solve whose run will be ``folder``, in a file beside it.
+
+    It is of one question: that of `problem`. A state of another one is not gone on from.
+    """
+
+    def __init__(
+        self, folder: Path, problem: Problem, *, every_seconds: float = EVERY_SECONDS
+    ) -> None:
+        self.path = folder.with_name(f"{folder.name}.unfinished.json")
+        self.problem = problem
+        self._every = every_seconds
+        self._next = time.monotonic() + every_seconds
+        self._key = ""
+
+    def read(self) -> tuple[Placement | None, Fault | None]:
+        """Return the placement that an earlier solve left, None where there is none to go on from.
+
+        The second value is a warning that says why, where there is a file all the same. Raises
+        InputError where the file is none of ours: it would be overwritten.
+        """
+        if not self.path.exists():
+            return None, None
+        table = self._table()
+        if table.get("question") != self._question():
+            return None, self._fault("placed", "the state of another question", "")
+        found = restore_placement(table.get("placement"), str(self.path))
+        loose = replace(self.problem, allow_partial=True)
+        violations = check_placement(loose, found)
+        if not violations and self.problem.current:
+            violations = check_placement(loose, found, moves=order_moves(self.problem, found)[0])
+        if violations:
+            return None, self._fault("placed", str(violations[0]), "a state that keeps the rules")
+        return found, None
+
+    def keep(self, placement: Callable[[], Placement]) -> None:
+        """Write what there is now, where the last time is long enough ago.
+
+        Raises InputError where it cannot be written.
+        """
+        started = time.monotonic()
+        if started < self._next:
+            return
+        table = {
+            "kind": _KIND,
+            "question": self._question(),
+            "placement": record_placement(placement()),
+        }
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(self.path) as begun:
+                begun.write_text(format_json(table), encoding="utf-8", newline="\n")
+        except OSError as error:
+            found = (error.strerror or str(error)).lower()
+            raise InputError(self._fault("--out", found, "a file that can be written")) from error
+        now = time.monotonic()
+        self._next = now + max(self._every, (now - started) / _SHARE)
+
+    def remove(self) -> None:
+        """Let the state go: the run is there."""
+        self.path.unlink(missing_ok=True)
+
+    def _table(self) -> dict[str, Any]:
+        table = parse_json(read_text(self.path), str(self.path))
+        if not isinstance(table, dict) or table.get("kind") != _KIND:
+            expected = "the state of an unfinished run, or no such file"
+            raise InputError(self._fault("kind", "something else", expected))
+        return table
+
+    def _question(self) -> str:
+        """What names the question: a hash of its record."""
+        if not self._key:
+            self._key = sha256(format_json(record_problem(self.problem)).encode()).hexdigest()
+        return self._key
+
+    def _fault(self, field: str, found: str, expected: str) -> Fault:
+        return Fault(source=str(self.path), field=field, found=found, expected=expected)

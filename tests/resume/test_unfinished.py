@@ -1,0 +1,169 @@
+"""What a solve of a fleet had placed survives its end by kill -9, and the next one goes on."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.parts import make_batch
+from placer.check import check_placement
+from placer.cost import level_values
+from placer.cpsat.search import rank
+from placer.errors import InputError
+from placer.placement import Placement
+from placer.problem import Problem
+from placer.record import parse_json, restore_placement
+from placer.report.unfinished import Unfinished
+from placer.run import read_run
+from placer.solve import SolveOptions, solve
+from tests.cli.program import run_placer, start_placer
+from tests.fleet.tiny_fleets import draw_fleet
+
+
+def _states(problem: Problem, folder: Path, work: float = 1.0) -> tuple[Unfinished, list[bytes]]:
+    """The states that a solve leaves on its way, none left out."""
+    begun = Unfinished(folder, problem, every_seconds=0.0)
+    seen: list[bytes] = []
+
+    def keep(placement: Callable[[], Placement]) -> None:
+        begun._next = 0.0
+        begun.keep(placement)
+        seen.append(begun.path.read_bytes())
+
+    solve(problem, SolveOptions(work=work, baselines=False, reasons=False), keep=keep)
+    return begun, seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_state_keeps_the_rules_and_none_is_worse_than_the_one_before(
+    seed: int, tmp_path: Path, tried: Callable[..., None]
+) -> None:
+    problem = make_batch(30, 3, 0.9, seed)
+    begun, seen = _states(problem, tmp_path / "run")
+    ranks = []
+    for state in seen:
+        begun.path.write_bytes(state)
+        placement, warning = begun.read()
+        assert placement is not None, warning
+        assert not check_placement(problem, placement)
+        ranks.append(rank(level_values(problem, placement)))
+    assert ranks == sorted(ranks, reverse=True)
+    assert seen
+    tried("unfinished-state", 1)
+
+
+def test_a_solve_that_goes_on_is_never_worse_than_what_it_began_with(tmp_path: Path) -> None:
+    problem = make_batch(30, 3, 0.9, 1)
+    begun, _ = _states(problem, tmp_path / "run")
+    start, _ = begun.read()
+    assert start is not None
+    options = SolveOptions(work=0.01, baselines=False, reasons=False)
+    placement = solve(problem, options, start=start).result.placement
+    assert placement is not None
+    assert rank(level_values(problem, placement)) <= rank(level_values(problem, start))
+
+
+def _arguments(root: Path, out: Path) -> tuple[object, ...]:
+    study = root / "datasets" / "study-fleet"
+    fleet = (study / "domains.toml", "--host", study / "hosts.toml", "--allow-partial")
+    return ("place", *fleet, "--work", "40", "--out", out)
+
+
+def _kill_after(process: Any, seconds: float) -> bool:
+    """Kill a process that goes on for so long; whether it did."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
+
+
+@pytest.mark.slow
+def test_a_solve_killed_again_and_again_ends_with_a_run_that_is_as_good_as_its_states(
+    project_root: Path, tmp_path: Path, tried: Callable[..., None]
+) -> None:
+    times, rng, folder = 12, random.Random(5), tmp_path / "run"
+    path = folder.with_name("run.unfinished.json")
+    for _ in range(times):
+        process = start_placer(_arguments(project_root, folder))
+        if not _kill_after(process, rng.uniform(1.0, 9.0)):
+            break
+        assert not folder.exists()
+        if path.exists():
+            table = parse_json(path.read_text(encoding="utf-8"), str(path))
+            placement = restore_placement(table["placement"], str(path))
+            assert placement.domains
+    ended = run_placer(*_arguments(project_root, folder))
+    assert ended.code in {0, 5}, ended.err
+    assert not path.exists()
+    assert run_placer("check", folder).code == 0
+    tried("killed-solve", times)
+
+
+def test_the_command_says_that_it_goes_on_and_lets_the_state_go(
+    project_root: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    cfg = project_root / "datasets" / "seed" / "rc9.cfg"
+    host = project_root / "datasets" / "seed" / "heatpipe-before-rc9.toml"
+    assert run_placer("place", cfg, "--host", host, "--out", folder).code == 0
+    problem = read_run(folder).problem
+    begun = Unfinished(folder, problem, every_seconds=0.0)
+    placement = read_run(folder).result.placement
+    assert placement is not None
+    begun.keep(lambda: placement)
+    ended = run_placer("place", cfg, "--host", host, "--out", folder)
+    assert f"going on from 1 of 1 domains placed: {begun.path}" in ended.err
+    assert ended.code == 0
+    assert not begun.path.exists()
+    begun.keep(lambda: placement)
+    assert (
+        "going on"
+        not in run_placer("place", cfg, "--host", host, "--out", folder, "--no-resume").err
+    )
+
+
+def test_the_state_of_another_question_is_said_and_not_used(tmp_path: Path) -> None:
+    begun, seen = _states(make_batch(30, 3, 0.9, 1), tmp_path / "run")
+    assert seen
+    placement, warning = Unfinished(tmp_path / "run", draw_fleet(2)).read()
+    assert placement is None
+    assert "found the state of another question" in str(warning)
+    assert begun.path.exists()
+
+
+def test_a_state_that_breaks_a_rule_is_said_and_not_used(tmp_path: Path) -> None:
+    begun, _ = _states(make_batch(30, 3, 0.9, 1), tmp_path / "run")
+    placement, _ = begun.read()
+    assert placement is not None
+    worse = replace(placement, domains=placement.domains[1:])
+    begun._next = 0.0
+    begun.keep(lambda: worse)
+    found, warning = begun.read()
+    assert found is None
+    assert "D1 once" in str(warning)
+
+
+@pytest.mark.parametrize("content", [b"{}", b"", b"{", b"\xff", b'{"kind": 1}'])
+def test_a_file_of_another_kind_is_never_overwritten(content: bytes, tmp_path: Path) -> None:
+    begun = Unfinished(tmp_path / "run", draw_fleet(1))
+    begun.path.write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.unfinished\.json"):
+        begun.read()
+    assert begun.path.read_bytes() == content
+
+
+def test_a_state_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    begun = Unfinished(tmp_path / "file" / "run", draw_fleet(1), every_seconds=0.0)
+    with pytest.raises(InputError, match=r"run\.unfinished\.json: --out: found"):
+        begun.keep(lambda: Placement(domains=()))
