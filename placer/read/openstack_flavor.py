@@ -22,7 +22,11 @@ from placer.record import parse_json
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, parse_size
 
 _MOST_MIB: Final = 1 << 32
-_PAIR: Final = re.compile(r"\s*([\w:.-]+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,'\"]*))\s*(?:,|$)")
+_PAIR: Final = re.compile(
+    r"\s*+([\w:.-]++)\s*+=\s*+(?:'([^']*+)'|\"([^\"]*+)\"|([^,'\"]*+))\s*+(?:,|$)"
+)
+"""Possessive throughout, so that blanks are given to one part alone and nothing is tried twice."""
+
 _PAGE_WORDS: Final = {"small": ORDER_4KIB, "any": ORDER_4KIB, "large": ORDER_2MIB}
 _PAGE_BYTES: Final = {4096 << order: order for order in (ORDER_4KIB, ORDER_2MIB, ORDER_1GIB)}
 _THREAD_POLICIES: Final[dict[str, ThreadPolicy]] = {
