@@ -153,7 +153,7 @@ class TableReader:
         if count is None:
             return [domain]
         self.document.spend(table.at("count"), count * ENTRIES_OF_A_DOMAIN)
-        return [replace(domain, name=f"{domain.name}-{number}") for number in range(count)]
+        return [domain.named(f"{domain.name}-{number}") for number in range(count)]
 
     def _read_cfg(self, table: Fields) -> tuple[Domain | None, DomainShape, dict[str, Any]]:
         """Return the domain of the xl configuration, and what the table changes in it."""

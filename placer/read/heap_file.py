@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -34,6 +35,18 @@ _MOST_BYTES: Final = 128 << 20
 """Of an archive once it is unpacked: some five million free spans."""
 
 _NAMES: Final = ("version", "num_pnodes", "spans", "free_spans", "free_from")
+_DAMAGED: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile raises where an archive is damaged, or packed in a way that it does not know."""
+
 _ARRAYS: Final[dict[tuple[int, int], Callable[..., Any]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -41,8 +54,8 @@ _ARRAYS: Final[dict[tuple[int, int], Callable[..., Any]]] = {
 """What reads the head of an array, by the version of its format."""
 
 _FREE_FROM: Final[tuple[FreeFrom, ...]] = get_args(FreeFrom)
-_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +(\d+(?: +\d+)*)")
-_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +(>?\d+(?: +>?\d+)*)")
+_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +(\d+(?: +\d+)*+)")
+_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +(>?\d+(?: +>?\d+)*+)")
 _EXPECTED: Final = (
     "a file saved by placer heap --save, Xen's debug keys u and H, /proc/buddyinfo or "
     "/proc/pagetypeinfo"
@@ -128,7 +141,7 @@ def save_heap_file(path: Path, host: Host) -> None:
 def _read_saved(path: Path, data: bytes) -> HeapFile:
     try:
         found = _unpack(data)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise _fault(path, "heap", f"a damaged archive: {error}"[:120], _EXPECTED) from error
     shapes = [found[name].shape for name in _NAMES]
     tables = all(len(shape) == 2 and shape[1] == 3 for shape in shapes[2:4])
@@ -219,15 +232,15 @@ def _read_counts(path: Path, text: str, pattern: re.Pattern[str]) -> HeapFile:
                 raise _fault(path, "buddyinfo", found, expected, number)
             continue
         # A count that is too long for the kernel to make is written as ">100000".
-        words = [count.lstrip(">") for count in match[match.lastindex or 0].split()]
+        words = match[match.lastindex or 0].split()
+        if len(words) > MAX_ORDER + 1:
+            found, expected = f"{len(words)} orders", f"{MAX_ORDER + 1} at most"
+            raise _fault(path, "buddyinfo", found, expected, number)
         try:
             node = parse_figure(match[1], MOST_NODES - 1)
-            counts = [parse_figure(word, MOST_PAGES) for word in words]
+            counts = [parse_figure(word.lstrip(">"), MOST_PAGES) for word in words]
         except ValueError as error:
             raise _fault(path, "buddyinfo", str(error), "figures of Linux", number) from None
-        if len(counts) > MAX_ORDER + 1:
-            found = f"{len(counts)} orders"
-            raise _fault(path, "buddyinfo", found, f"{MAX_ORDER + 1} at most", number)
         own = rows.setdefault(node, [0] * len(counts))
         if len(own) != len(counts):
             raise _fault(path, "buddyinfo", f"{len(counts)} orders", f"{len(own)}", number)

@@ -11,8 +11,8 @@ from placer.read.text_lines import MOST_BYTES, TextLines
 
 _AVAILABLE: Final = re.compile(r"^available: \d+ nodes? \(", re.M | re.A)
 _NODE: Final = re.compile(r"node (\d{1,9}) (cpus|size|free):(.*)", re.A)
-_HEADER: Final = re.compile(r"node((?: +\d{1,9})+) *", re.A)
-_ROW: Final = re.compile(r" *(\d{1,9}):((?: +\d{1,9})+) *", re.A)
+_HEADER: Final = re.compile(r"node((?: +\d{1,9})++) *", re.A)
+_ROW: Final = re.compile(r" *(\d{1,9}):((?: +\d{1,9})++) *", re.A)
 _MOST_DISTANCE: Final = 1 << 31
 
 

@@ -47,7 +47,7 @@ _RANGE: Final = re.compile(r"([0-9a-f]{16}) - ([0-9a-f]{16})")
 _OLD_VNODES: Final = re.compile(r"Domain has (\d+) vnodes.*")
 _OLD_VNODE: Final = re.compile(r"vnode (\d+) - pnode (-?\d+|any):? \(?<?(\d+)>?\)? MB,?.*")
 _OLD_VCPUS: Final = re.compile(r"Domain vcpu to vnode:([\d ]*)")
-_OLD_MORE_VCPUS: Final = re.compile(r"\d+( \d+)*")
+_OLD_MORE_VCPUS: Final = re.compile(r"\d+(?: \d+)*+")
 _HEAP: Final = re.compile(r"heap\[node=(\d+)\]\[zone=(\d+)\] -> (\d+) pages")
 _ZONE: Final = re.compile(r"heap\[(\d+)\]: (\d+)kB free")
 

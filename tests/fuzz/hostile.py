@@ -344,6 +344,8 @@ CASES: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
                 "nodes": "NODE%d start->0 size->1 free->0\n",
                 "zones": "heap[node=0][zone=39] -> 5 pages\n",
                 "other lines": "(XEN) [",
+                "a line of old vcpus": "d1 (total: 1):\nDomain vcpu to vnode: 0\n"
+                + "0 " * 5_000_000,
             }.items()
         ]
     ),
@@ -353,6 +355,7 @@ CASES: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
             ("distances", b"node" + b" 0" * 16384 + b"\n" + b"".join(
                 b" %d:" % n + b" 1" * 16384 + b"\n" for n in range(310))),
             ("pcpus", _fill(b"0 ", b"node 0 cpus: ")),
+            ("a header", _fill(b" 0", b"node")),
         ]
     ),
     "lscpu": lambda: iter(
