@@ -157,8 +157,7 @@ CASES: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
             ("vcpus", _numbered(_DOMAIN + "vcpus=8192\n", size=6 << 20)),
             ("vnodes", _numbered(_DOMAIN + "vcpus=1024\nvnodes=1024\n", size=8 << 20)),
             ("domains", _numbered(_DOMAIN, size=5 << 20)),
-            ("domains of one name", _fill(_DOMAIN.encode(), size=5 << 20)),
-            ("faults", _fill(b'"",', b"[[domain]]\nvcpu_to_vnode=[", b"]")),
+            ("faults", _fill(b'"",', b"[[domain]]\nvcpu_to_vnode=[", b"]", size=3 << 20)),
             ("groups", _numbered('[[group]]\nname="a%d"\nkeep="apart"\n')),
         ]
     ),

@@ -20,7 +20,7 @@ from typing import Any, Final
 from tests.fuzz.hostile import CASES
 from tests.fuzz.readers import run_reader
 
-CPU_SECONDS: Final = 60
+CPU_SECONDS: Final = 120
 """The process is killed after that, as is one that asks for more addresses than it may have."""
 
 ADDRESSES: Final = 4 << 30

@@ -1,4 +1,4 @@
-"""Files made to fill the memory or to hang: within 1 GiB and a minute of processor time."""
+"""Files made to fill the memory or to hang: within 1 GiB and two minutes of processor time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def test_every_reader_of_files_has_a_hostile_one() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_no_file_takes_more_than_a_gib_or_a_minute(name: str, tried: Callable[..., None]) -> None:
+def test_no_file_takes_more_than_a_gib_or_two_minutes(
+    name: str, tried: Callable[..., None]
+) -> None:
     path = os.pathsep.join([str(ROOT), *(entry for entry in sys.path if entry)])
     ended = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.measured", name],

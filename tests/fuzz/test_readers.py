@@ -20,7 +20,7 @@ from tests.fuzz.mutations import spoilt
 from tests.fuzz.readers import READERS, ROOT, corpus_of, run_reader, samples_of
 
 EXAMPLES = 40
-RUNS = 2500
+RUNS = 1500
 HANGS = 60
 """Seconds of processor time after which a reader of a small file is said to hang."""
 
