@@ -61,13 +61,17 @@ def read_access(path: Path, num_vnodes: int | None) -> Shares:
                 ),
             )
 
+        if not line.strip():
+            if len(rows) <= _MOST_VNODES:  # more of them may still be an end of empty lines
+                rows.append(())
+            continue
         try:
             cells = next(csv.reader(io.StringIO(line), strict=True), [])
         except csv.Error as error:
             fault(str(error), "comma-separated shares")
             continue
         if not any(cell.strip() for cell in cells):
-            if len(rows) <= _MOST_VNODES:  # more of them may still be an end of empty lines
+            if len(rows) <= _MOST_VNODES:
                 rows.append(())
             continue
         if len(rows) >= _MOST_VNODES or len(cells) > _MOST_VNODES:

@@ -54,6 +54,7 @@ _NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _RANGE: Final = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 _INTERLEAVE: Final = re.compile(r"interleave[ :]+(?:width=(\d{1,6})|([\d; ]{1,4000}))", re.ASCII)
 _MOST_VCPU: Final = 8191
+_MOST_ROWS: Final = 300_000
 
 
 class _Table(TomlDocument):
@@ -144,6 +145,15 @@ def _split(document: _Table, text: str) -> tuple[list[str], list[dict[str, str]]
                 continue
             if not rows:
                 document.line_numbers.clear()
+            if len(rows) >= _MOST_ROWS:
+                fault = Fault(
+                    source=document.source,
+                    field="rows",
+                    found=f"more than {_MOST_ROWS}",
+                    expected=f"{_MOST_ROWS} at most, or several files",
+                    line=reader.line_num,
+                )
+                raise InputError(fault)
             document.line_numbers.append(reader.line_num)
             if len(cells) != len(header):
                 found = f"{len(cells)} cells"

@@ -20,6 +20,7 @@ from placer.read.host_layout import Span, as_rows, lay_out_free, lay_out_spans, 
 from placer.read.synthesised import lay_out_fragmented
 from placer.read.toml_fields import MOST_PAGES, Fields, TomlDocument, describe
 from placer.read.toml_lines import FieldPath
+from placer.units import ORDER_2MIB
 
 MOST_SEED: Final = (1 << 31) - 1
 E820_TYPES: Final = {"ram": 1, "reserved": 2, "acpi": 3, "nvs": 4, "unusable": 5}
@@ -159,6 +160,9 @@ def lay_out_memory(
         if heap is not None:
             free_rows, free_from = heap.lay_out(rows), heap.free_from
         elif share is not None:
+            # Looking for places takes time whether there are any or not.
+            blocks = sum(pnode.total or 0 for pnode in pnodes) >> ORDER_2MIB
+            table.document.spend(table.at("fragmentation"), blocks >> 2)
             free_rows, free_from = _fragmented(rows, free_rows, float(share), seed), "fragmentation"
             table.document.spend(table.at("fragmentation"), 2 * len(free_rows))
     except ValueError as error:

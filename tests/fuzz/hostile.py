@@ -164,7 +164,8 @@ CASES: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
     "domains-csv": lambda: iter(
         [
             ("rows", _numbered("a%d,1G\n", "name,memory\n")),
-            ("rows of one name", _fill(b"a,1G\n", b"name,memory\n")),
+            ("rows of one name", _fill(b"a,1G\n", b"name,memory\n", size=500_000)),
+            ("rows up to the limit", _numbered("a%d,1G\n", "name,memory\n", size=1_000_000)),
             ("copies", _numbered("a%d,1G,100000\n", "name,memory,count\n")),
             ("vnodes", _numbered("a%d,1G,1024,1024\n", "name,memory,vnodes,vcpus\n")),
             ("rows of vnodes", _numbered("a,%d,1G,%d\n", "name,vnode,memory,vcpus\n")),
@@ -243,7 +244,7 @@ CASES: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
                 '[[host.running]]\nname="a%d"\nmemory={}\ndedicated_pcpus="0-16383"\n',
                 '[[host]]\n[[host.pnode]]\ntotal="1GiB"\npcpus="0-16383"\n', size=4 << 20)),
             ("fragments", _numbered(
-                '[[host]]\nname="a%d"\nfragmentation=1\n[[host.pnode]]\ntotal="4TiB"\npcpus="0"\n',
+                '[[host]]\nname="a%d"\nfragmentation=0.9\n[[host.pnode]]\ntotal="4TiB"\npcpus="0"\n',
                 size=3 << 20)),
             ("a huge pnode in fragments",
              b'[[host]]\nfragmentation=0.5\n[[host.pnode]]\ntotal="4096TiB"\npcpus="0"\n'),
