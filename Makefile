@@ -1,7 +1,7 @@
 # make demo    virtual environment, install, both seed guests placed and shown
 # make studies the worked studies of reports/ again
 # make reliability  every fault of docs/reliability.md tried and counted anew
-# make fuzz    every reader against bytes that atheris makes up, and files made to hang it
+# make fuzz    every reader against spoilt samples and the bytes that atheris makes up
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -72,9 +72,9 @@ unit: $(STAMP)
 slow: $(STAMP)
 	@$(PYTEST) -m slow --tried build/reliability/slow.json
 
-# Every reader fuzzed, and held to limits on hostile files; longer by hand: CONTRIBUTING.md.
+# Every reader fuzzed, so many inputs each; longer by hand: CONTRIBUTING.md.
 fuzz: $(STAMP)
-	@$(PYTEST) tests/fuzz
+	@$(PYTEST) tests/fuzz/test_readers.py
 
 # The table of docs/reliability.md: each fault tried anew and counted. After `make unit` and
 # `make slow`, reliability-check holds what they have counted against it.
