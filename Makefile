@@ -1,6 +1,7 @@
 # make demo    virtual environment, install, both seed guests placed and shown
 # make studies the worked studies of reports/ again
 # make reliability  every fault of docs/reliability.md tried and counted anew
+# make fuzz    every reader against spoilt samples and the bytes that atheris makes up
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -15,7 +16,7 @@ PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 RUN = PATH="$(abspath $(BIN)):$$PATH"
 PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-.PHONY: help demo test lint types layers unit slow reliability reliability-check wheel-test constraints bench install format clean studies
+.PHONY: help demo test lint types layers unit slow fuzz reliability reliability-check wheel-test constraints bench install format clean studies
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -70,6 +71,10 @@ unit: $(STAMP)
 
 slow: $(STAMP)
 	@$(PYTEST) -m slow --tried build/reliability/slow.json
+
+# Every reader fuzzed, so many inputs each; longer by hand: CONTRIBUTING.md.
+fuzz: $(STAMP)
+	@$(PYTEST) tests/fuzz/test_readers.py
 
 # The table of docs/reliability.md: each fault tried anew and counted. After `make unit` and
 # `make slow`, reliability-check holds what they have counted against it.

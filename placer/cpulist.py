@@ -16,6 +16,10 @@ _TOKEN = re.compile(
 )
 
 
+MOST_TOKENS = 1 << 15
+"""Parts of one list: twice as many as Xen can have pcpus."""
+
+
 @dataclass(frozen=True, slots=True)
 class CpuRange:
     """One token of a CPU list: add or remove the pcpus (or pnodes) first to last.
@@ -44,10 +48,12 @@ class CpuList:
         runs backwards, or ``^all``, which xl refuses.
         """
         ranges = []
+        if text.count(",") >= MOST_TOKENS:
+            raise ValueError(f"{text.count(',') + 1} parts, {MOST_TOKENS} at most")
         for token in text.split(","):
             match = _TOKEN.fullmatch(token)
             if match is None:
-                raise ValueError(f"{token!r} is not a number, a range A-B, all or nodes:N")
+                raise ValueError(f"{token[:40]!r} is not a number, a range A-B, all or nodes:N")
             remove = bool(match["remove"])
             if match["all"]:
                 if remove:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -124,6 +125,12 @@ class Domain:
             put(self, "cpu_spill", "never" if self.dedicated else "last")
         for problem in _contradictions(self):
             raise ValueError(problem)
+
+    def named(self, name: str) -> Domain:
+        """Return this domain under another name; what was checked of it is not checked again."""
+        other = copy(self)
+        object.__setattr__(other, "name", name)
+        return other
 
     @property
     def num_vnodes(self) -> int:

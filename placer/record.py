@@ -9,11 +9,14 @@ lists their text. Restoring is strict: a field too many or too few is an error.
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import accumulate
+from math import isfinite
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,6 +29,13 @@ from placer.problem import Problem
 from placer.result import Result
 
 SCHEMA_VERSION: Final = 2
+
+_MOST_DEPTH: Final = 100
+_MOST_INT: Final = 10**300
+"""As large as a double can be, so that any two of them have a ratio."""
+
+_QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^][{}"]++', re.S)
+_FRACTION: Final = re.compile(r"-?[0-9]{1,400}(?:/[0-9]{1,400})?", re.ASCII)
 
 _Value = TypeVar("_Value")
 
@@ -98,9 +108,20 @@ def format_json(data: object) -> str:
 
 
 def parse_json(text: str, source: str) -> Any:
-    """Return the value that JSON ``text`` writes; InputError where it is no strict JSON."""
+    """Return the value that JSON ``text`` writes; InputError where it is no strict JSON.
+
+    What is nested deeper than any document of the formats read is refused, as are numbers beyond
+    those of the machine.
+    """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+        if _depth(text) > _MOST_DEPTH:
+            raise RecursionError
+        return json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_unique_keys,
+        )
     except json.JSONDecodeError as error:
         fault = Fault(
             source=source,
@@ -114,6 +135,19 @@ def parse_json(text: str, source: str) -> Any:
         found = "values nested too deeply" if isinstance(error, RecursionError) else str(error)
         fault = Fault(source=source, field="JSON", found=found, expected="a JSON document")
     raise InputError(fault)
+
+
+def _depth(text: str) -> int:
+    """Return how deep the brackets of JSON nest."""
+    brackets = _QUOTED.sub("", text)
+    return max(accumulate(1 if sign in "[{" else -1 for sign in brackets), default=0)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:40]}, beyond the numbers of the machine")
+    return value
 
 
 def _refuse_constant(name: str) -> None:
@@ -239,6 +273,8 @@ def _decode(kind: Any, data: Any, path: str) -> Any:
         return _decode_text(kind, data, path)
     if is_dataclass(kind):
         return _decode_dataclass(cast("type", kind), data, path)
+    if type(data) is int and abs(data) > _MOST_INT:
+        raise _MismatchError(path, "a number of more than 300 digits", "one that can be")
     if kind is float and type(data) is int:
         return float(data)
     if type(data) is not kind:
@@ -282,10 +318,13 @@ def _decode_array(data: Any, path: str) -> Any:
 def _decode_text(kind: Any, data: Any, path: str) -> Any:
     if not isinstance(data, str):
         raise _MismatchError(path, _kind_of(data), "a string")
+    # A Fraction takes exponents too, and a power of ten as large as they say.
+    if kind is Fraction and not _FRACTION.fullmatch(data):
+        raise _MismatchError(path, repr(data[:40]), "a fraction such as 3/2")
     try:
         return Fraction(data) if kind is Fraction else CpuList.parse(data)
     except (ValueError, ZeroDivisionError) as error:
-        raise _MismatchError(path, repr(data), str(error)) from error
+        raise _MismatchError(path, repr(data[:40]), str(error)) from error
 
 
 def _decode_dataclass(kind: type, data: Any, path: str) -> Any:

@@ -31,7 +31,7 @@ from placer.problem import Group, Problem, Running, as_running, join_groups
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
 from placer.spans import merge, subtract
-from placer.text_file import read_text
+from placer.text_file import is_file, is_folder, read_text
 from placer.units import ORDER_NAMES
 
 PROBLEM_FILE: Final = "problem.json"
@@ -185,9 +185,8 @@ def allow_moves(problem: Problem, movables: Iterable[Movable], max_moves: int | 
 
 def is_run(folder: Path) -> bool:
     """Return whether ``folder`` is a folder that holds a run's own records."""
-    return folder.is_dir() and all(
-        (folder / name).is_file()
-        for name in (PROBLEM_FILE, RESULT_FILE, FRAMES_FILE, PLACEMENT_FILE)
+    return is_folder(folder) and all(
+        is_file(folder / name) for name in (PROBLEM_FILE, RESULT_FILE, FRAMES_FILE, PLACEMENT_FILE)
     )
 
 
@@ -199,7 +198,7 @@ def read_run(folder: Path) -> Run:
     another. Whether the answer is right is the checker's question.
     """
     if not is_run(folder):
-        found = "a folder without a run" if folder.is_dir() else "no such folder"
+        found = "a folder without a run" if is_folder(folder) else "no such folder"
         raise InputError(
             Fault(
                 source=str(folder),

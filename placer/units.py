@@ -59,14 +59,14 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[3].upper() not in _SUFFIXES:
-        raise ValueError(f"{text!r} is not a size such as 512MiB or 16GiB")
+        raise ValueError(f"{text[:40]!r} is not a size such as 512MiB or 16GiB")
     factor = _SUFFIXES[match[3].upper()]
     fraction = match[2] or ""
     scaled = int(match[1] + fraction) * factor
     scale: int = 10 ** len(fraction)
     whole, rest = divmod(scaled, scale)
     if rest:
-        raise ValueError(f"{text!r} is not a whole number of bytes")
+        raise ValueError(f"{text[:40]!r} is not a whole number of bytes")
     return whole
 
 

@@ -166,10 +166,11 @@ def check_given_once(frames: Sequence[DomainFrames]) -> Iterator[Violation]:
     end = start + np.concatenate([frame.run_pages for frame in frames])
     owner = np.repeat(np.arange(len(frames)), [len(frame.runs) for frame in frames])
     order = np.argsort(start, kind="stable")
+    start, owner = start[order], owner[order]
     highest = np.maximum.accumulate(end[order])
-    for k in (np.flatnonzero(start[order][1:] < highest[:-1]) + 1).tolist():
-        text = f"machine frame {int(start[order][k])} is given twice"
-        yield Violation("F2 once", frames[int(owner[order][k])].domain, text)
+    for k in (np.flatnonzero(start[1:] < highest[:-1]) + 1).tolist():
+        text = f"machine frame {int(start[k])} is given twice"
+        yield Violation("F2 once", frames[int(owner[k])].domain, text)
 
 
 def check_outside(domain: Domain, frames: DomainFrames) -> Iterator[Violation]:

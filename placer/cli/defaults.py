@@ -12,6 +12,7 @@ import typer
 
 from placer.errors import Fault, InputError
 from placer.read.toml_fields import TomlDocument, describe
+from placer.text_file import is_file
 
 FILE: Final = "placer.toml"
 PREFIX: Final = "PLACER"
@@ -58,7 +59,7 @@ def find_file(environment: Mapping[str, str]) -> Path | None:
         f"{environment['HOME']}/.config" if environment.get("HOME") else ""
     )
     places = [Path(FILE), *([Path(home) / "placer" / FILE] if home else [])]
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_file(path)), None)
 
 
 def read_defaults(root: Any, environment: Mapping[str, str]) -> Defaults:

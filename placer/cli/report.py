@@ -97,9 +97,10 @@ def _refuse_results(folder: Path, option: str) -> None:
     from placer.errors import Fault, InputError
     from placer.report.whatif_folder import is_results
     from placer.run import PLACEMENT_FILE
+    from placer.text_file import is_file
 
     found = "what-if results" if is_results(folder) else ""
-    if (folder / PLACEMENT_FILE).exists():
+    if is_file(folder / PLACEMENT_FILE):
         found = "a finished run"
     if found:
         raise InputError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from placer.engine.deal import Answers, Dealer, Task, reason_of, timed
@@ -62,7 +62,7 @@ class Cluster:
                 yield client
             return
         try:
-            if Path(self.scheduler).is_file():
+            if os.path.isfile(self.scheduler):  # noqa: PTH113 (no name is too long for it)
                 client = Client(scheduler_file=self.scheduler, timeout=_PATIENCE)
             else:
                 client = Client(self.scheduler, timeout=_PATIENCE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
+from placer.read.bounds import add_fault
 from placer.read.toml_fields import describe, exact_number
 from placer.text_file import read_text
 
@@ -17,6 +18,9 @@ SHARE: Final = "a share from 0 to 1, such as 0.25 or 1/3"
 
 _DECIMAL: Final = re.compile(r"[0-9]{0,40}\.?[0-9]{1,40}(?:[eE]-?[0-9]{1,2})?", re.ASCII)
 _RATIO: Final = re.compile(r"([0-9]{1,40})/([0-9]{1,40})", re.ASCII)
+
+_MOST_VNODES: Final = 1024
+"""Of one domain, in any syntax."""
 
 Shares = tuple[tuple[Fraction, ...], ...]
 
@@ -46,23 +50,32 @@ def read_access(path: Path, num_vnodes: int | None) -> Shares:
     for number, line in enumerate(text.splitlines(), start=1):
 
         def fault(found: str, expected: str, line_number: int = number) -> None:
-            faults.append(
+            add_fault(
+                faults,
                 Fault(
                     source=str(path),
                     field=f"row {line_number - 1}",
                     found=found,
                     expected=expected,
                     line=line_number,
-                )
+                ),
             )
 
+        if not line.strip():
+            if len(rows) <= _MOST_VNODES:  # more of them may still be an end of empty lines
+                rows.append(())
+            continue
         try:
             cells = next(csv.reader(io.StringIO(line), strict=True), [])
         except csv.Error as error:
             fault(str(error), "comma-separated shares")
             continue
         if not any(cell.strip() for cell in cells):
-            rows.append(())
+            if len(rows) <= _MOST_VNODES:
+                rows.append(())
+            continue
+        if len(rows) >= _MOST_VNODES or len(cells) > _MOST_VNODES:
+            fault(f"{len(cells)} shares", f"{_MOST_VNODES} rows of {_MOST_VNODES} at most")
             continue
         shares = [parse_share(cell) for cell in cells]
         for cell, share in zip(cells, shares, strict=True):

@@ -12,7 +12,7 @@ from typing import Final
 from placer.errors import Fault, InputError
 from placer.read.domains_toml import DomainSet, read_domains_toml
 from placer.read.xl_domain import read_xl
-from placer.text_file import read_text
+from placer.text_file import is_file, read_text
 
 SUFFIXES: Final = (".cfg", ".toml", ".xml", ".json", ".csv", ".conf")
 """Of files that may hold domains, where an argument is a folder or a glob."""
@@ -43,7 +43,7 @@ def read_domain_file(path: Path, reading: Reading) -> DomainSet:
             ignore_pnodes=reading.ignore_pnodes,
             warnings=reading.warnings,
         )
-    if path.suffix != ".cfg" and path.is_file():
+    if path.suffix != ".cfg" and is_file(path):
         text = read_text(path)
         read = _reader_of(path, text)
         if read is not None:

@@ -160,8 +160,11 @@ def parse_numbers(text: str, most: int) -> list[int]:
             raise ValueError(f"{text[:40]!r} names more than numbers")
         if part.last > most:
             raise ValueError(f"{part.last} is above {most}")
-    every = np.arange(most + 1)
-    found = sorted(parsed.resolve(every, every))
+    named = bytearray(1 + max(part.last or 0 for part in parsed.ranges))
+    for part in parsed.ranges:
+        first, last = part.first or 0, part.last or 0
+        named[first : last + 1] = (b"\0" if part.remove else b"\1") * (last + 1 - first)
+    found: list[int] = np.flatnonzero(np.frombuffer(named, dtype=np.uint8)).tolist()
     if not found:
         raise ValueError(f"{text[:40]!r} names none")
     return found

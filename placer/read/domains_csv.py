@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
+from placer.read.bounds import Budget
 from placer.read.domains_toml import DOMAIN_KEYS, DomainSet, TableReader
 from placer.read.toml_fields import Fields, TomlDocument, describe
 from placer.read.toml_lines import FieldPath
@@ -53,6 +54,7 @@ _NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _RANGE: Final = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 _INTERLEAVE: Final = re.compile(r"interleave[ :]+(?:width=(\d{1,6})|([\d; ]{1,4000}))", re.ASCII)
 _MOST_VCPU: Final = 8191
+_MOST_ROWS: Final = 300_000
 
 
 class _Table(TomlDocument):
@@ -63,6 +65,7 @@ class _Table(TomlDocument):
         self.text = ""
         self.faults: list[Fault] = []
         self.root: dict[str, Any] = {}
+        self.budget = Budget(source)
         self.line_numbers: list[int] = []
 
     @cached_property
@@ -75,7 +78,7 @@ class _Table(TomlDocument):
         column = next((str(part) for part in path if isinstance(part, str)), "row")
         return Fault(
             source=self.source,
-            field=column,
+            field=column[:60] or "''",
             found=found,
             expected=expected,
             line=None if row is None else self.line_numbers[row],
@@ -142,6 +145,15 @@ def _split(document: _Table, text: str) -> tuple[list[str], list[dict[str, str]]
                 continue
             if not rows:
                 document.line_numbers.clear()
+            if len(rows) >= _MOST_ROWS:
+                fault = Fault(
+                    source=document.source,
+                    field="rows",
+                    found=f"more than {_MOST_ROWS}",
+                    expected=f"{_MOST_ROWS} at most, or several files",
+                    line=reader.line_num,
+                )
+                raise InputError(fault)
             document.line_numbers.append(reader.line_num)
             if len(cells) != len(header):
                 found = f"{len(cells)} cells"
@@ -162,8 +174,9 @@ def _split(document: _Table, text: str) -> tuple[list[str], list[dict[str, str]]
 
 def _check_header(document: _Table, header: Sequence[str], known: Sequence[str]) -> None:
     first = Fields(document, (), dict.fromkeys(header), known)
+    given = Counter(header)
     for key in first.table:
-        if header.count(key) > 1:
+        if given[key] > 1:
             document.fault((key,), "the column twice", "each column once")
     if "name" not in header and "cfg" not in header:
         document.fault(("name",), "no such column", "a column of names")

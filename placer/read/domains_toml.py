@@ -14,6 +14,7 @@ from placer.arrays import ABSENT
 from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.problem import Group
+from placer.read.bounds import ENTRIES_OF_A_DOMAIN, entries_of_domain
 from placer.read.domain_inline import AUTO, INLINE_KEYS, read_amounts, read_inline
 from placer.read.domain_options import OPTION_KEYS, DomainShape, read_options
 from placer.read.toml_fields import Fields, TomlDocument
@@ -85,6 +86,7 @@ def read_domains_toml(
 
 def _read_groups(root: Fields) -> tuple[Group, ...]:
     groups: list[Group] = []
+    names: set[str] = set()
     for table in root.tables("group", GROUP_KEYS):
         name = table.text("name", "a name")
         keep = table.choice("keep", ("together", "apart"))
@@ -92,8 +94,10 @@ def _read_groups(root: Fields) -> tuple[Group, ...]:
         for key in ("name", "keep"):
             if key not in table:
                 table.fault(key, f"no {key}", "name, and keep = together or apart")
-        if name is not None and any(group.name == name for group in groups):
+        if name in names:
             table.fault("name", f"{name!r} again", "unique names of groups")
+        if name is not None:
+            names.add(name)
         if name is not None and keep is not None:
             groups.append(
                 Group(
@@ -123,8 +127,12 @@ class TableReader:
         noted = len(self.document.faults)
         if "cfg" in table:
             domain, shape, changes = self._read_cfg(table)
+            vnodes, vcpus = shape.num_vnodes or 1, shape.num_vcpus or 1
+            self.document.spend(table.path, entries_of_domain(vnodes, vcpus))
         else:
             amounts = read_amounts(table)
+            vnodes, vcpus = amounts.num_vnodes or 1, amounts.num_vcpus or 1
+            self.document.spend(table.path, entries_of_domain(vnodes, vcpus))
             domain = read_inline(table, amounts, ignore_pnodes=self.ignore_pnodes)
             changes = {}
             shape = DomainShape(
@@ -144,7 +152,8 @@ class TableReader:
             return []
         if count is None:
             return [domain]
-        return [replace(domain, name=f"{domain.name}-{number}") for number in range(count)]
+        self.document.spend(table.at("count"), count * ENTRIES_OF_A_DOMAIN)
+        return [domain.named(f"{domain.name}-{number}") for number in range(count)]
 
     def _read_cfg(self, table: Fields) -> tuple[Domain | None, DomainShape, dict[str, Any]]:
         """Return the domain of the xl configuration, and what the table changes in it."""

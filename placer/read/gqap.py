@@ -9,8 +9,11 @@ and capacities (m), separated by white space.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -22,6 +25,7 @@ _MOST = 10_000
 """More facilities or locations are a slip."""
 
 _LARGEST = 1 << 40
+_WORD: Final = re.compile(r"\S++")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,38 +76,38 @@ class _Words:
 
     def __init__(self, source: str, text: str) -> None:
         self.source = source
-        self.words = [
-            (number, word)
-            for number, line in enumerate(text.splitlines(), start=1)
-            for word in line.split()
-        ]
-        self.at = 0
+        self.line = 1
+        self.words = self._split(text)
+
+    def _split(self, text: str) -> Iterator[str]:
+        for number, line in enumerate(text.splitlines(), start=1):
+            for word in _WORD.finditer(line):
+                self.line = number
+                yield word[0]
 
     def take(self, field: str, least: int, most: int) -> int:
         """Return the next number, whole and between the two."""
-        if self.at >= len(self.words):
-            line = self.words[-1][0] if self.words else 1
-            raise self._fault(line, field, "the end of the file", "a whole number")
-        line, word = self.words[self.at]
-        self.at += 1
+        word = next(self.words, None)
+        if word is None:
+            raise self._fault(field, "the end of the file", "a whole number")
         if not word.isascii() or not word.isdigit() or len(word) > 19:
-            raise self._fault(line, field, repr(word[:40]), "a whole number")
+            raise self._fault(field, repr(word[:40]), "a whole number")
         if not least <= int(word) <= most:
-            raise self._fault(line, field, word, f"{least} to {most}")
+            raise self._fault(field, word, f"{least} to {most}")
         return int(word)
 
     def matrix(self, field: str, rows: int, columns: int) -> Ints:
         """Return the next numbers as a matrix."""
-        values = [self.take(field, 0, _LARGEST) for _ in range(rows * columns)]
-        return np.array(values, dtype=np.int64).reshape(rows, columns)
+        values = (self.take(field, 0, _LARGEST) for _ in range(rows * columns))
+        return np.fromiter(values, dtype=np.int64).reshape(rows, columns)
 
     def end(self) -> None:
         """Nothing may follow."""
-        if self.at < len(self.words):
-            line, word = self.words[self.at]
-            raise self._fault(line, "end", repr(word[:40]), "nothing after the capacities")
+        word = next(self.words, None)
+        if word is not None:
+            raise self._fault("end", repr(word[:40]), "nothing after the capacities")
 
-    def _fault(self, line: int, field: str, found: str, expected: str) -> InputError:
+    def _fault(self, field: str, found: str, expected: str) -> InputError:
         return InputError(
-            Fault(source=self.source, line=line, field=field, found=found, expected=expected)
+            Fault(source=self.source, line=self.line, field=field, found=found, expected=expected)
         )

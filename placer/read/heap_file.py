@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -27,10 +31,31 @@ VERSION: Final = 1
 MOST_NODES: Final = 1 << 10
 """What Linux can be built for (MAX_NUMNODES)."""
 
-_MOST_BYTES: Final = 1 << 32
+_MOST_BYTES: Final = 128 << 20
+"""Of an archive once it is unpacked: some five million free spans."""
+
+_NAMES: Final = ("version", "num_pnodes", "spans", "free_spans", "free_from")
+_DAMAGED: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile raises where an archive is damaged, or packed in a way that it does not know."""
+
+_ARRAYS: Final[dict[tuple[int, int], Callable[..., Any]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""What reads the head of an array, by the version of its format."""
+
 _FREE_FROM: Final[tuple[FreeFrom, ...]] = get_args(FreeFrom)
-_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +(\d+(?: +\d+)*)")
-_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +(>?\d+(?: +>?\d+)*)")
+_BUDDYINFO: Final = re.compile(r"Node +(\d+), zone +(\w+) +(\d+(?: +\d+)*+)")
+_PAGETYPE: Final = re.compile(r"Node +(\d+), zone +(\w+), type +(\w+) +(>?\d+(?: +>?\d+)*+)")
 _EXPECTED: Final = (
     "a file saved by placer heap --save, Xen's debug keys u and H, /proc/buddyinfo or "
     "/proc/pagetypeinfo"
@@ -114,19 +139,11 @@ def save_heap_file(path: Path, host: Host) -> None:
 
 
 def _read_saved(path: Path, data: bytes) -> HeapFile:
-    found: dict[str, Any] = {}
-    names = ("version", "num_pnodes", "spans", "free_spans", "free_from")
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
-                raise _fault(path, "heap", "an archive of more than 4 GiB", _EXPECTED)
-        with np.load(BytesIO(data), allow_pickle=False) as loaded:
-            found = {name: loaded[name] for name in names}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise _fault(path, "heap", f"a damaged archive: {error}", _EXPECTED) from error
-    if any(array.dtype.kind not in "iu" for array in found.values()):
-        raise _fault(path, "heap", "arrays of other than whole numbers", _EXPECTED)
-    shapes = [found[name].shape for name in names]
+        found = _unpack(data)
+    except _DAMAGED as error:
+        raise _fault(path, "heap", f"a damaged archive: {error}"[:120], _EXPECTED) from error
+    shapes = [found[name].shape for name in _NAMES]
     tables = all(len(shape) == 2 and shape[1] == 3 for shape in shapes[2:4])
     if not tables or any(shape != () for shape in (*shapes[:2], shapes[4])):
         raise _fault(path, "heap", "arrays of other shapes", _EXPECTED)
@@ -150,9 +167,50 @@ def _read_saved(path: Path, data: bytes) -> HeapFile:
     )
 
 
+def _unpack(data: bytes) -> dict[str, Ints]:
+    """Return the arrays of a saved heap.
+
+    Raises ValueError where it has others, or more than a heap takes, before they are unpacked,
+    and what zipfile raises.
+    """
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        parts = {part.filename.removesuffix(".npy"): part for part in archive.infolist()}
+        size = sum(part.file_size for part in parts.values())
+        if size > _MOST_BYTES:
+            raise ValueError(f"{size} bytes once unpacked, {_MOST_BYTES} at most")
+        for name in _NAMES:
+            if name not in parts:
+                raise ValueError(f"no {name}")
+            # Others need modules that may be absent, or a password.
+            plain = parts[name].compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            if not plain or parts[name].flag_bits & 1:
+                raise ValueError(f"{name} is packed in another way")
+        return {name: _array(archive.read(parts[name])) for name in _NAMES}
+
+
+def _array(data: bytes) -> Ints:
+    """Return the whole numbers that numpy saved; ValueError where they are none."""
+    file = BytesIO(data)
+    head = _ARRAYS.get(np.lib.format.read_magic(file))
+    if head is None:
+        raise ValueError("an array of another version")
+    try:
+        shape, by_columns, kind = head(file)
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"the head of an array: {error}") from error
+    if kind.kind not in "iu" or len(shape) > 2:
+        raise ValueError("arrays of other than whole numbers")
+    rest = memoryview(data)[file.tell() :]
+    if len(rest) != prod(shape) * kind.itemsize:
+        raise ValueError(f"{len(rest)} bytes for an array of {shape}")
+    values = np.frombuffer(rest, dtype=kind).reshape(shape, order="F" if by_columns else "C")
+    if values.size and kind.itemsize == 8 and kind.kind == "u" and int(values.max()) >> 63:
+        raise ValueError("numbers beyond 63 bits")
+    return values.astype(np.int64)
+
+
 def _checked_spans(path: Path, name: str, rows: Ints) -> Ints:
     """Return rows of (pnode, start, num) whose frames can be, each once."""
-    rows = rows.astype(np.int64)
     frames = rows[:, 1:]
     if ((frames < 0) | (frames > MOST_PAGES)).any() or (frames.sum(axis=1) > MOST_PAGES).any():
         raise _fault(path, name, "frames out of range", f"0 to {MOST_PAGES - 1}")
@@ -174,20 +232,25 @@ def _read_counts(path: Path, text: str, pattern: re.Pattern[str]) -> HeapFile:
                 raise _fault(path, "buddyinfo", found, expected, number)
             continue
         # A count that is too long for the kernel to make is written as ">100000".
-        words = [count.lstrip(">") for count in match[match.lastindex or 0].split()]
+        words = match[match.lastindex or 0].split()
+        if len(words) > MAX_ORDER + 1:
+            found, expected = f"{len(words)} orders", f"{MAX_ORDER + 1} at most"
+            raise _fault(path, "buddyinfo", found, expected, number)
         try:
             node = parse_figure(match[1], MOST_NODES - 1)
-            counts = [parse_figure(word, MOST_PAGES) for word in words]
+            counts = [parse_figure(word.lstrip(">"), MOST_PAGES) for word in words]
         except ValueError as error:
             raise _fault(path, "buddyinfo", str(error), "figures of Linux", number) from None
-        if len(counts) > MAX_ORDER + 1:
-            found = f"{len(counts)} orders"
-            raise _fault(path, "buddyinfo", found, f"{MAX_ORDER + 1} at most", number)
         own = rows.setdefault(node, [0] * len(counts))
         if len(own) != len(counts):
             raise _fault(path, "buddyinfo", f"{len(counts)} orders", f"{len(own)}", number)
         for order, count in enumerate(counts):
             own[order] += count
+    if not rows:
+        raise _fault(path, "buddyinfo", "no line that is whole", "Node N, zone NAME and counts")
+    free = sum(count << order for own in rows.values() for order, count in enumerate(own))
+    if free > MOST_PAGES:
+        raise _fault(path, "buddyinfo", f"{free} free pages", f"{MOST_PAGES} at most")
     num_orders = max(map(len, rows.values()))
     table = np.zeros((max(rows) + 1, num_orders), dtype=np.int64)
     for node, own in rows.items():

@@ -42,7 +42,7 @@ from placer.read.xl_list import (
     parse_xl_vcpu_list,
 )
 from placer.record import parse_json
-from placer.text_file import read_text
+from placer.text_file import is_folder, read_text
 
 SYSFS: Final = "sysfs"
 
@@ -125,7 +125,7 @@ def read_parts(path: Path, format_name: str | None = None) -> list[HostParts]:
         near = get_close_matches(str(format_name), known, n=1)
         expected = f"{near[0]}?" if near else f"one of {', '.join(known)}"
         raise _fault(Path("--from"), "format", repr(format_name), expected)
-    if format_name == SYSFS or (format_name is None and path.is_dir()):
+    if format_name == SYSFS or (format_name is None and is_folder(path)):
         return [read_sysfs(path)]
     text = read_text(path)
     name = format_name or sniff_host(text)
@@ -137,7 +137,7 @@ def read_parts(path: Path, format_name: str | None = None) -> list[HostParts]:
 
 def default_name(path: Path) -> str:
     """Return the name of a host whose source does not name it: the file's, or this machine's."""
-    if path.is_dir():
+    if is_folder(path):
         root = path.resolve()
         if root in (Path("/"), Path("/sys")):
             return platform.node() or "host"
@@ -147,7 +147,7 @@ def default_name(path: Path) -> str:
 
 def is_foreign(path: Path) -> bool:
     """Whether a file or folder describes a host in one of these formats, at a glance."""
-    if path.is_dir():
+    if is_folder(path):
         return find_sysfs(path) is not None
     try:
         return sniff_host(read_text(path)) is not None

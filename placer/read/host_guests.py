@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -38,14 +39,22 @@ class GuestPart:
         return self.memory_pages or 0
 
     @staticmethod
-    def merge(known: list[GuestPart], other: GuestPart) -> None:
-        """Add ``other`` to ``known``, or what it tells to the one of its id or name there."""
-        for guest in known:
-            same_id = guest.domid is not None and guest.domid == other.domid
-            if same_id or (guest.name is not None and guest.name == other.name):
-                guest._fill_in(other)
-                return
-        known.append(other)
+    def merged(guests: Iterable[GuestPart]) -> list[GuestPart]:
+        """Return the guests, those of one id or name made one that is told what each tells."""
+        known: list[GuestPart] = []
+        places: dict[int | str, int] = {}
+        for other in guests:
+            keys = [key for key in (other.domid, other.name) if key is not None]
+            place = min((places[key] for key in keys if key in places), default=None)
+            if place is None:
+                place = len(known)
+                known.append(other)
+            else:
+                known[place]._fill_in(other)
+            for key in (known[place].domid, known[place].name):
+                if key is not None:
+                    places.setdefault(key, place)
+        return known
 
     def _fill_in(self, other: GuestPart) -> None:
         self.name = self.name or other.name
@@ -78,12 +87,20 @@ def running_of(
     exact_first = sorted(guests, key=lambda guest: guest.pages_on is None)
     held = {id(guest): _pages(guest, pnode_of, left) for guest in exact_first}
     guessed = []
+    several = len(set(node_of_pcpu.values())) > 1
+
+    @cache
+    def only_node(pcpus: frozenset[int]) -> int | None:
+        """The node that all of these pcpus are on, None where there are several or one in all."""
+        nodes = {node_of_pcpu.get(pcpu) for pcpu in pcpus} - {None}
+        return next(iter(nodes)) if len(nodes) == 1 and several else None
+
     for guest in guests:
         name = guest.name or (DOM0_NAME if guest.domid == 0 else f"domain-{guest.domid}")
         if name in names:
             name = f"{name}-{guest.domid if guest.domid is not None else len(names)}"
         names.add(name)
-        vcpus_on, floating = _vcpus(guest, pnode_of, node_of_pcpu)
+        vcpus_on, floating = _vcpus(guest, pnode_of, only_node)
         if guest.pages_on is None:
             guessed.append(name)
         running.append(
@@ -129,7 +146,9 @@ def _pages(guest: GuestPart, pnode_of: dict[int, int], left: dict[int, int]) -> 
 
 
 def _vcpus(
-    guest: GuestPart, pnode_of: dict[int, int], node_of_pcpu: dict[int, int | None]
+    guest: GuestPart,
+    pnode_of: dict[int, int],
+    only_node: Callable[[frozenset[int]], int | None],
 ) -> tuple[list[int], int]:
     """Return the vcpus that are tied to each pnode, and how many are tied to none."""
     tied = [0] * len(pnode_of)
@@ -141,9 +160,9 @@ def _vcpus(
     tied = [0] * len(pnode_of)
     floating = 0
     for pcpus in guest.vcpu_pcpus:
-        nodes = None if pcpus is None else {node_of_pcpu.get(pcpu) for pcpu in pcpus} - {None}
-        if nodes is not None and len(nodes) == 1 and len(set(node_of_pcpu.values())) > 1:
-            tied[pnode_of[next(iter(nodes))]] += 1  # type: ignore[index]
+        only = None if pcpus is None else only_node(pcpus)
+        if only is not None:
+            tied[pnode_of[only]] += 1
         else:
             floating += 1
     return tied, floating

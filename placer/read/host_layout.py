@@ -40,21 +40,27 @@ def parse_pcpus(text: str) -> list[int]:
     """
     found: list[int] = []
     for part in text.split(","):
-        match = _RANGE.fullmatch(part)
-        if match is None:
-            raise ValueError(f"{part!r} is no pcpu and no range A-B")
-        first = int(match[1])
-        last = int(match[2] or first)
-        if last < first:
-            raise ValueError(f"the range {part!r} runs backwards")
-        if last > MOST_PCPUS:
-            raise ValueError(f"pcpu {last} is above {MOST_PCPUS}")
+        first, last = parse_pcpu_range(part)
         found.extend(range(first, last + 1))
         if len(found) > MOST_PCPUS + 1:
             break
     if len(set(found)) < len(found):
         raise ValueError("a pcpu is named twice")
     return found
+
+
+def parse_pcpu_range(text: str) -> tuple[int, int]:
+    """Return the first and the last pcpu of ``"3"`` or ``"0-3"``; ValueError for another text."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no pcpu and no range A-B")
+    first = int(match[1])
+    last = int(match[2] or first)
+    if last < first:
+        raise ValueError(f"the range {text[:40]!r} runs backwards")
+    if last > MOST_PCPUS:
+        raise ValueError(f"pcpu {last} is above {MOST_PCPUS}")
+    return first, last
 
 
 def parse_figure(text: str, most: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -19,6 +20,7 @@ from placer.read.host_layout import Span, as_rows, lay_out_free, lay_out_spans, 
 from placer.read.synthesised import lay_out_fragmented
 from placer.read.toml_fields import MOST_PAGES, Fields, TomlDocument, describe
 from placer.read.toml_lines import FieldPath
+from placer.units import ORDER_2MIB
 
 MOST_SEED: Final = (1 << 31) - 1
 E820_TYPES: Final = {"ram": 1, "reserved": 2, "acpi": 3, "nvs": 4, "unusable": 5}
@@ -158,7 +160,11 @@ def lay_out_memory(
         if heap is not None:
             free_rows, free_from = heap.lay_out(rows), heap.free_from
         elif share is not None:
+            # Looking for places takes time whether there are any or not.
+            blocks = sum(pnode.total or 0 for pnode in pnodes) >> ORDER_2MIB
+            table.document.spend(table.at("fragmentation"), blocks >> 2)
             free_rows, free_from = _fragmented(rows, free_rows, float(share), seed), "fragmentation"
+            table.document.spend(table.at("fragmentation"), 2 * len(free_rows))
     except ValueError as error:
         key = "heap" if heap is not None else "fragmentation"
         table.fault(key, str(error), "free memory that the spans have room for")
@@ -260,8 +266,9 @@ def _free_frames(
         listed = sum(num for _, num in pnode.free_spans)
         if pnode.free not in (None, listed):
             document.fault((*place, "free"), f"{pnode.free} pages", f"{listed}, as free_spans sum")
+        joined = [(first, first + num) for _, first, num in as_rows([usable])]
         for index, (start, num) in enumerate(pnode.free_spans):
-            if not _lies_in(start, num, usable):
+            if not _lies_in(start, num, joined):
                 document.fault(
                     (*place, "free_spans", index),
                     f"[{start}, {num}]",
@@ -285,9 +292,10 @@ def _free_frames(
     return lay_out_free(spans, free) if pnode.free_spans is None else sorted(pnode.free_spans)
 
 
-def _lies_in(start: int, num: int, spans: list[Span]) -> bool:
-    joined = as_rows([spans])
-    return any(first <= start and start + num <= first + count for _, first, count in joined)
+def _lies_in(start: int, num: int, joined: list[tuple[int, int]]) -> bool:
+    """Whether frames lie in one of (first, end), ascending."""
+    at = bisect_right(joined, (start, MOST_PAGES + 1)) - 1
+    return at >= 0 and joined[at][0] <= start and start + num <= joined[at][1]
 
 
 def _check_overlaps(table: Fields, key: str, spans: list[list[Span]]) -> None:

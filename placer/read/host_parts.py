@@ -16,6 +16,7 @@ from placer.arrays import Ints
 from placer.cpulist import format_ranges
 from placer.errors import Fault, InputError
 from placer.host import FreeFrom, Host
+from placer.read.bounds import MOST_FAULTS
 from placer.read.host_guests import GuestPart, running_of
 from placer.read.host_layout import (
     MOST_PCPUS,
@@ -137,8 +138,7 @@ def join_parts(
     _join_pcpus(joined, every)
     for part in every:
         joined.warnings += part.warnings
-        for guest in part.guests:
-            GuestPart.merge(joined.guests, guest)
+    joined.guests = GuestPart.merged(guest for part in every for guest in part.guests)
     return joined
 
 
@@ -159,10 +159,12 @@ def _join_pcpus(joined: HostParts, every: list[HostParts]) -> None:
         number: PcpuPart(node=pcpu.node, socket=pcpu.socket, core=pcpu.core)
         for number, pcpu in first.pcpus.items()
     }
-    faults = []
+    faults: list[Fault] = []
     for part in every[every.index(first) + 1 :]:
         lacks_cores = all(pcpu.core is None for pcpu in joined.pcpus.values())
         lacks_sockets = all(pcpu.socket is None for pcpu in joined.pcpus.values())
+        if len(faults) >= MOST_FAULTS:
+            break
         for number in sorted(joined.pcpus.keys() & part.pcpus.keys()):
             mine, other = joined.pcpus[number], part.pcpus[number]
             if mine.node is None:

@@ -77,7 +77,9 @@ def read_pcpus(table: Fields, key: str) -> list[int] | None:
         table.fault(key, describe(value), _PCPUS)
         return None
     try:
-        return parse_pcpus(value) if value.strip() else []
+        pcpus = parse_pcpus(value) if value.strip() else []
+        table.document.spend(table.at(key), 4 * len(pcpus))
+        return pcpus
     except ValueError as error:
         table.fault(key, str(error), _PCPUS)
         return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.host import RunningDomain
+from placer.read.bounds import ENTRIES_OF_A_DOMAIN
 from placer.read.host_layout import MOST_DOMID, MOST_PCPUS
 from placer.read.host_pcpus import read_pcpus
 from placer.read.toml_fields import MOST_PAGES, Fields, all_known, describe
@@ -39,6 +40,7 @@ def read_running(table: Fields, num_pnodes: int, pcpus: set[int]) -> list[Runnin
     taken: set[int] = set()
     for own in table.tables("running", RUNNING_KEYS):
         noted = len(table.document.faults)
+        table.document.spend(own.path, ENTRIES_OF_A_DOMAIN + 2 * num_pnodes)
         name = own.text("name", "a name")
         if "name" not in own:
             own.fault("name", "no name", "a name")

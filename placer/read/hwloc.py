@@ -193,12 +193,15 @@ def _read_distances(document: XmlDocument, machine: Element, parts: HostParts) -
 def _read_old_distances(document: XmlDocument, machine: Element, parts: HostParts) -> None:
     """Read the matrices of 1.x: latencies over a base, among the nodes below an object."""
     for owner in machine.iter("object"):
-        for element in owner.findall("distances"):
-            nodes = [
-                document.figure(below, "os_index", _MOST_INDEX)
-                for below in owner.iter("object")
-                if below.get("type") == "NUMANode"
-            ]
+        matrices = owner.findall("distances")
+        if not matrices:
+            continue
+        nodes = [
+            document.figure(below, "os_index", _MOST_INDEX)
+            for below in owner.iter("object")
+            if below.get("type") == "NUMANode"
+        ]
+        for element in matrices:
             if document.figure(element, "nbobjs", _MOST_INDEX) != len(nodes):
                 continue
             base = _decimal(document, element, "latency_base")

@@ -11,6 +11,7 @@ import numpy as np
 
 from placer.errors import Fault
 from placer.host import Host, SmtMode
+from placer.read.bounds import entries_of_host
 from placer.read.host_layout import (
     MOST_OVERCOMMIT,
     MOST_PNODE_ID,
@@ -97,6 +98,7 @@ def _read_host(table: Fields, default_name: str | None, warnings: list[Fault]) -
     if not 1 <= len(pnode_tables) <= MOST_PNODES:
         table.fault("pnode", f"{len(pnode_tables)} pnodes", f"1 to {MOST_PNODES}")
         return None
+    document.spend(table.path, entries_of_host(len(pnode_tables), 0))
     heap = read_heap_of(table)
     if heap is not None and heap.free_from == "buddyinfo":
         place = document.make_fault(table.at("heap"), "", "")

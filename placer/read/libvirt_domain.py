@@ -229,8 +229,13 @@ class _Reader:
         parts = self.parts
         every = None if vcpu is None else self._pcpus(vcpu, vcpu.get("cpuset"))
         parts.hard = [every] * parts.num_vcpus
+        pinned: set[int] = set()
         for pin in self.root.findall("cputune/vcpupin"):
             number = self.document.figure(pin, "vcpu", MOST_VCPUS)
+            if number in pinned:
+                found = f"vcpu {number} again"
+                raise self.document.refuse(pin, "vcpu", found, "each vcpu once, as libvirt asks")
+            pinned.add(number)
             own = self._pcpus(pin, pin.get("cpuset"))
             if number < parts.num_vcpus:
                 parts.hard[number] = own
@@ -251,6 +256,9 @@ class _Reader:
             return
         parts, count = self.parts, len(self.parts.vnode_bytes)
         given = backing.findall("page")
+        if len(given) > count + 1:
+            expected = f"{count + 1} at most: one for each vnode, and one for the rest"
+            raise self.document.refuse(given[0], "", f"{len(given)} sizes", expected)
         parts.page_order = [0 if given else ORDER_2MIB] * count
         if not given:
             self._warn(backing, "", "no size", "a <page>: the host's default is taken as 2 MiB")

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
-from placer.read.host_layout import MOST_PCPUS, MOST_SOCKET, parse_pcpus
+from placer.read.host_layout import MOST_PCPUS, MOST_PNODES, MOST_SOCKET, parse_pcpus
 from placer.read.host_parts import HostParts, NodePart, PcpuPart
 from placer.read.text_lines import TextLines
 from placer.record import parse_json
@@ -80,6 +80,9 @@ def parse_lscpu_json(data: Any, source: str) -> HostParts:
         if match := _NODE_CPUS.fullmatch(name):
             node = int(match[1])
             found.nodes[node] = NodePart()
+            if len(found.nodes) > MOST_PNODES:
+                told = f"{len(found.nodes)} nodes"
+                raise _fault(source, name, told, f"{MOST_PNODES} at most")
             for pcpu in _pcpus(source, name, value) if value else []:
                 if pcpu in found.pcpus:
                     found.pcpus[pcpu].node = node

@@ -16,7 +16,7 @@ from placer.read.yaml_document import YamlDocument
 from placer.units import PAGE_BYTES
 
 KIND: Final = "NodeResourceTopology"
-_KIND_LINE: Final = re.compile(r'^[\s"-]*kind"?: *"?NodeResourceTopology', re.M)
+_KIND_LINE: Final = re.compile(r'^[ \t"-]*kind"?: *"?NodeResourceTopology', re.M)
 _QUANTITY: Final = re.compile(r"(\d{1,19})(\.\d{1,9})?([a-zA-Z]{0,2})", re.A)
 _FACTORS: Final = {
     "": 1,

@@ -11,8 +11,8 @@ from placer.read.text_lines import MOST_BYTES, TextLines
 
 _AVAILABLE: Final = re.compile(r"^available: \d+ nodes? \(", re.M | re.A)
 _NODE: Final = re.compile(r"node (\d{1,9}) (cpus|size|free):(.*)", re.A)
-_HEADER: Final = re.compile(r"node((?: +\d{1,9})+) *", re.A)
-_ROW: Final = re.compile(r" *(\d{1,9}):((?: +\d{1,9})+) *", re.A)
+_HEADER: Final = re.compile(r"node((?: +\d{1,9})++) *", re.A)
+_ROW: Final = re.compile(r" *(\d{1,9}):((?: +\d{1,9})++) *", re.A)
 _MOST_DISTANCE: Final = 1 << 31
 
 
@@ -46,7 +46,10 @@ def parse_numactl(text: str, source: str) -> HostParts:
                 else:
                     node.free_bytes = size
         elif match := _HEADER.fullmatch(line):
-            columns = [lines.figure("node", part, MOST_PCPUS) for part in match[1].split()]
+            parts = match[1].split()
+            if len(parts) > MOST_PNODES:
+                raise lines.fault("node", f"{len(parts)} nodes", f"{MOST_PNODES} at most")
+            columns = [lines.figure("node", part, MOST_PCPUS) for part in parts]
         elif columns and (match := _ROW.fullmatch(line)):
             row = lines.figure("node", match[1], MOST_PCPUS)
             values = match[2].split()

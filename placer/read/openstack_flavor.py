@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from placer.domain import Domain, ThreadPolicy
 from placer.errors import Fault, InputError
+from placer.read.bounds import Budget, entries_of_domain
 from placer.read.domain_inline import MOST_VNODES
 from placer.read.domain_options import MOST_VCPUS
 from placer.read.domain_parts import DomainParts
@@ -22,7 +23,11 @@ from placer.record import parse_json
 from placer.units import ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, parse_size
 
 _MOST_MIB: Final = 1 << 32
-_PAIR: Final = re.compile(r"\s*([\w:.-]+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,'\"]*))\s*(?:,|$)")
+_PAIR: Final = re.compile(
+    r"\s*+([\w:.-]++)\s*+=\s*+(?:'([^']*+)'|\"([^\"]*+)\"|([^,'\"]*+))\s*+(?:,|$)"
+)
+"""Possessive throughout, so that blanks are given to one part alone and nothing is tried twice."""
+
 _PAGE_WORDS: Final = {"small": ORDER_4KIB, "any": ORDER_4KIB, "large": ORDER_2MIB}
 _PAGE_BYTES: Final = {4096 << order: order for order in (ORDER_4KIB, ORDER_2MIB, ORDER_1GIB)}
 _THREAD_POLICIES: Final[dict[str, ThreadPolicy]] = {
@@ -56,6 +61,7 @@ def read_flavors_json(
                 break
     listed = data if isinstance(data, list) else [data]
     domains = []
+    budget = Budget(str(path))
     for number, one in enumerate(listed):
         parts = DomainParts(source=str(path))
         where = f"[{number}]." if isinstance(data, list) else ""
@@ -70,7 +76,7 @@ def read_flavors_json(
             specs = _parse_pairs(parts, specs)
         if not isinstance(specs, dict):
             raise parts.refuse(f"{where}extra_specs", repr(specs)[:40], "an object")
-        domains.append(_Flavor(parts, where, fields, specs).read(warnings))
+        domains.append(_Flavor(parts, where, fields, specs).read(warnings, budget))
     if not domains:
         raise DomainParts(source=str(path)).refuse("flavor", "none", "one at least")
     return domains
@@ -79,13 +85,14 @@ def read_flavors_json(
 def read_flavors_csv(text: str, path: Path, *, warnings: list[Fault] | None = None) -> list[Domain]:
     """Return the flavors of a table with the columns Name, RAM, VCPUs and Properties."""
     domains = []
+    budget = Budget(str(path))
     for line, row in _rows(text, str(path)):
         parts = DomainParts(source=str(path))
         fields = {name: value for name, value in row.items() if value}
         parts.lines = dict.fromkeys((*fields, "name", "ram", "vcpus", "properties"), line)
         specs = _parse_pairs(parts, row.get("properties", ""))
         parts.lines |= dict.fromkeys(specs, line)
-        domains.append(_Flavor(parts, "", fields, specs).read(warnings))
+        domains.append(_Flavor(parts, "", fields, specs).read(warnings, budget))
     if not domains:
         raise DomainParts(source=str(path)).refuse("flavor", "no row", "one at least")
     return domains
@@ -149,7 +156,7 @@ class _Flavor:
         self.fields = fields
         self.specs = {str(key): self._text(str(key), value) for key, value in specs.items()}
 
-    def read(self, warnings: list[Fault] | None) -> Domain:
+    def read(self, warnings: list[Fault] | None, budget: Budget) -> Domain:
         parts = self.parts
         parts.name = self._text("name", self.fields.get("name", ""))
         memory = self._figure("ram", self.fields, 1, _MOST_MIB)
@@ -161,7 +168,12 @@ class _Flavor:
             "hw:mem_page_size",
         }
         self._read_policies()
-        known |= self._read_nodes(memory)
+        count = 1
+        if "hw:numa_nodes" in self.specs:
+            count = self._figure("hw:numa_nodes", self.specs, 1, MOST_VNODES)
+        name = f"{self.where}flavor"
+        budget.spend(entries_of_domain(count, parts.num_vcpus), name, parts.lines.get("name"))
+        known |= self._read_nodes(memory, count)
         self._read_page_size()
         for key in self.specs:
             if _PLACES_BY.match(key) and key not in known:
@@ -197,12 +209,9 @@ class _Flavor:
                 raise parts.refuse(name, repr(threads), "hw:cpu_policy dedicated to go with it")
             parts.thread_policy = _THREAD_POLICIES[threads]
 
-    def _read_nodes(self, memory: int) -> set[str]:
-        """Read hw:numa_*; return the keys read. Without them the guest is one vnode."""
+    def _read_nodes(self, memory: int, count: int) -> set[str]:
+        """Read hw:numa_cpus and hw:numa_mem of ``count`` nodes; return the keys read."""
         parts = self.parts
-        count = 1
-        if "hw:numa_nodes" in self.specs:
-            count = self._figure("hw:numa_nodes", self.specs, 1, MOST_VNODES)
         keys = [(f"hw:numa_cpus.{n}", f"hw:numa_mem.{n}") for n in range(count)]
         given = [key for pair in keys for key in pair if key in self.specs]
         if not given:

@@ -14,6 +14,7 @@ from placer.domain import Domain
 from placer.errors import InputError
 from placer.host import Host, SmtMode
 from placer.problem import Group
+from placer.read.bounds import ENTRIES_OF_A_DOMAIN, ENTRIES_OF_A_HOST, entries_of_host
 from placer.read.domain_inline import MOST_VNODES
 from placer.read.domain_options import MOST_VCPUS
 from placer.read.domains_toml import DOMAIN_KEYS, MOST_COPIES, TableReader
@@ -184,7 +185,10 @@ class _Changes:
             return ()
         argument = text if is_synthetic(text) else str(self.folder / text)
         try:
-            return read_hosts([argument])[0]
+            found = read_hosts([argument])[0]
+            asked = sum(entries_of_host(host.num_pnodes, host.num_pcpus) for host in found)
+            table.document.spend(table.at("from"), asked)
+            return found
         except InputError as error:
             _pass_on(table, "from", error)
             return ()
@@ -199,6 +203,7 @@ class _Changes:
             return None
         if name is not None or count is not None:
             name = name or found[0].name
+            table.document.spend(table.at("count"), (count or 1) * ENTRIES_OF_A_HOST)
             names = [name] if count is None else [f"{name}-{number}" for number in range(count)]
             found = tuple(replace(found[0], name=each) for each in names)
         return AddHosts(hosts=found)
@@ -283,6 +288,7 @@ class _Changes:
         if shape not in self.shapes:
             table.fault("shape", repr(shape), "the name of a [[shape]] of this file")
             return None
+        table.document.spend(table.at("count"), (count or 1) * ENTRIES_OF_A_DOMAIN)
         return AddDomains(domains=copies_of(self.shapes[shape], count, name))
 
     def remove(self, table: Fields) -> Change | None:

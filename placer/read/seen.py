@@ -101,8 +101,8 @@ def _get(table: Any, key: str, kind: type, source: str, where: str) -> Any:
 def _by_number(table: dict[str, Any], key: str, source: str, where: str) -> dict[int, int]:
     found = {}
     for name, pages in _get(table, key, dict, source, where).items():
-        if not name.isdecimal() or type(pages) is not int:
-            raise _fault(source, f"{where}.{key}.{name}", repr(pages)[:40], "pages by pnode")
+        if not (name.isascii() and name.isdecimal() and len(name) < 10) or type(pages) is not int:
+            raise _fault(source, f"{where}.{key}.{name[:40]}", repr(pages)[:40], "pages by pnode")
         found[int(name)] = pages
     return found
 

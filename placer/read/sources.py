@@ -25,7 +25,7 @@ from placer.read.domains_toml import DomainSet
 from placer.read.host_formats import is_foreign, read_foreign
 from placer.read.inventory import read_inventory
 from placer.read.synthetic import is_synthetic, parse_synthetic
-from placer.text_file import is_file_name, read_text
+from placer.text_file import is_file_name, is_folder, read_text
 
 if TYPE_CHECKING:
     from placer.run import Movable
@@ -271,9 +271,9 @@ def _read_host_paths(
     faults: list[Fault] = []
     for path in _paths(arg, "hosts")[0]:
         try:
-            if path.is_dir() and _is_run(path):
+            if is_folder(path) and _is_run(path):
                 yield from _read_run(path, movables)
-            elif path.is_dir() or (path.suffix != ".toml" and is_foreign(path)):
+            elif is_folder(path) or (path.suffix != ".toml" and is_foreign(path)):
                 yield from read_foreign(path, warnings)
             else:
                 yield from read_inventory(path, warnings=warnings)
@@ -305,7 +305,7 @@ def _is_run(folder: Path) -> bool:
 
 def _is_host(path: Path) -> bool:
     """Whether a match of a glob is a run, a tree of sysfs or another program's output."""
-    if path.is_dir():
+    if is_folder(path):
         return _is_run(path) or is_foreign(path)
     return path.suffix != ".toml" and is_foreign(path)
 
@@ -322,7 +322,7 @@ def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
 
     if is_file_name(arg):
         path = Path(arg)
-        if not path.is_dir() or (kind == "hosts" and (_is_run(path) or is_foreign(path))):
+        if not is_folder(path) or (kind == "hosts" and (_is_run(path) or is_foreign(path))):
             return [path], False
         try:
             matches = sorted(path.iterdir())
@@ -347,7 +347,7 @@ def _paths(arg: str, kind: Kind) -> tuple[list[Path], bool]:
 
 def _may_hold(path: Path, kind: Kind) -> bool:
     """Return False for folders, and for files that hold the other kind alone."""
-    if path.is_dir():
+    if is_folder(path):
         return False
     return may_hold_domains(path) if kind == "domains" else _may_hold_hosts(path)
 

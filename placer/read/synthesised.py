@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from placer.arrays import Ints, one_by_one
 from placer.spans import merge, split_into_buddies
-from placer.units import ORDER_1GIB, ORDER_2MIB, PAGES_2MIB
+from placer.units import ORDER_1GIB, ORDER_2MIB, PAGES_2MIB, exact_size
+
+MOST_BLOCKS: Final = 1 << 21
+"""Blocks of one pnode that places are made up among: 4 TiB of memory in blocks of 2 MiB."""
 
 
 def lay_out_counts(spans: Ints, counts: Sequence[int]) -> Ints:
@@ -86,5 +90,10 @@ def _aligned(spans: Ints, order: int) -> Ints:
     start, size, number = split_into_buddies(spans[:, 0], spans[:, 0] + spans[:, 1])
     kept = size >= order
     start, each = start[kept], number[kept] << (size[kept] - order)
+    if int(each.sum()) > MOST_BLOCKS:
+        raise ValueError(
+            f"{int(each.sum())} blocks of {exact_size(1 << order)}: places are made up among "
+            f"{MOST_BLOCKS} at most"
+        )
     row, place = one_by_one(each)
     return np.sort(start[row] + (place << order))

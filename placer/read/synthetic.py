@@ -84,7 +84,7 @@ class _Tokens:
         self.faults.append(
             Fault(
                 source=_SOURCE,
-                field=key if key.isprintable() else repr(key),
+                field=key[:60] if key and key.isprintable() else repr(key[:60]),
                 found=found,
                 expected=expected,
                 line=1 if key in self.columns else None,

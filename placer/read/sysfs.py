@@ -16,7 +16,7 @@ from placer.errors import Fault, InputError
 from placer.read.host_layout import MOST_PCPUS, MOST_PNODES, parse_figure, parse_pcpus
 from placer.read.host_parts import HostParts, NodePart, PcpuPart
 from placer.read.text_lines import MOST_BYTES, TextLines
-from placer.text_file import read_text
+from placer.text_file import is_file, is_folder, read_text
 from placer.units import exact_size
 
 _NODES: Final = Path("devices/system/node")
@@ -31,7 +31,7 @@ _MOST_DISTANCE: Final = 1 << 31
 def find_sysfs(folder: Path) -> Path | None:
     """Return the ``sys`` of a tree that ``folder`` is the root, the ``sys`` or the parent of."""
     for sys in (folder / "sys", folder):
-        if (sys / _CPUS).is_dir() or (sys / _NODES).is_dir():
+        if is_folder(sys / _CPUS) or is_folder(sys / _NODES):
             return sys
     return None
 
@@ -157,7 +157,7 @@ def _memory(path: Path) -> dict[str, int]:
 
 def _free_huge_bytes(folder: Path) -> int:
     pool = 0
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in sorted(folder.iterdir()) if is_folder(folder) else []:
         match = _HUGE.fullmatch(path.name)
         free = _number(path / "free_hugepages") if match else None
         if match and free:
@@ -168,7 +168,7 @@ def _free_huge_bytes(folder: Path) -> int:
 def _gpu_nodes(folder: Path) -> set[int]:
     """Return the nodes that are the memory of NVIDIA's GPUs, as their driver says."""
     found = set()
-    for status in sorted(folder.glob("*/numa_status")) if folder.is_dir() else []:
+    for status in sorted(folder.glob("*/numa_status")) if is_folder(folder) else []:
         match = _GPU_NODE.search(_text(status) or "")
         if match:
             found.add(int(match[1]))
@@ -183,7 +183,7 @@ def _host_name(sys: Path) -> str | None:
 def _numbered(folder: Path, kind: str) -> dict[int, Path]:
     """Return the folders ``node0``, ``cpu0`` and so on by number."""
     try:
-        paths = list(folder.iterdir()) if folder.is_dir() else []
+        paths = list(folder.iterdir()) if is_folder(folder) else []
     except OSError as error:
         raise _fault(folder, kind, (error.strerror or "an error").lower(), "a folder") from None
     return {
@@ -195,7 +195,7 @@ def _numbered(folder: Path, kind: str) -> dict[int, Path]:
 
 def _text(path: Path) -> str | None:
     """Return the text of a file without the blanks around it, None where there is none."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     # Copies of such files are known to end in NUL bytes.
     return read_text(path).strip(" \t\n\0")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from placer.errors import Fault, InputError
-from placer.read.toml_lines import FieldPath, find_lines, format_path, line_of
+from placer.read.bounds import Budget, add_fault
+from placer.read.toml_lines import STRING, FieldPath, find_lines, format_path, line_of
 from placer.text_file import read_text
 from placer.units import LOCAL_DISTANCE, UNREACHABLE, pages_from_bytes, parse_size
 
@@ -25,6 +26,20 @@ MOST_PAGES: Final = 1 << 40
 _PLACE: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.S)
 _UNITLESS: Final = re.compile(r"[0-9.]+", re.ASCII)
 _MOST_EXPONENT: Final = 30
+MOST_NESTED: Final = 300_000
+"""Brackets and dots of one document. The parser keeps about 1 KiB for each that opens a table of
+its own: inline, by a header or by a dotted key."""
+
+_MOST_PARTS: Final = 64
+_MOST_SIGNS: Final = 4300
+"""As many digits as Python makes a number of; the parser takes 100 bytes for each."""
+
+_LONG: Final = re.compile(rf"(?<![0-9A-Za-z_.+-])[0-9A-Za-z_.+-]{{{_MOST_SIGNS}}}")
+_KEY: Final = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')"""
+_DOTTED: Final = re.compile(
+    rf"#[^\n]*+|(?P<key>{_KEY}(?:[ \t]*+\.[ \t]*+{_KEY})++)|{STRING.pattern}|[A-Za-z0-9_-]++"
+)
+"""Whatever may hold dots, strings and comments among it, so that a key is known from them."""
 
 
 class TomlDocument:
@@ -39,6 +54,7 @@ class TomlDocument:
         self.source = source
         self.text = text
         self.faults: list[Fault] = []
+        self.budget = Budget(source)
         self.root: dict[str, Any] = _parse(source, text)
 
     @classmethod
@@ -61,8 +77,15 @@ class TomlDocument:
         )
 
     def fault(self, path: FieldPath, found: str, expected: str) -> None:
-        """Note that the field at ``path`` is faulty."""
-        self.faults.append(self.make_fault(path, found, expected))
+        """Note that the field at ``path`` is faulty; InputError after very many faults."""
+        add_fault(self.faults, self.make_fault(path, found, expected))
+
+    def spend(self, path: FieldPath, entries: int) -> None:
+        """Count what the field at ``path`` asks for; InputError where it is too much in all."""
+        if entries > self.budget.left:
+            place = self.make_fault(path, "", "")
+            self.budget.spend(entries, place.field, place.line)
+        self.budget.left -= entries
 
     def raise_faults(self) -> None:
         """Raise InputError where any fault was noted."""
@@ -324,7 +347,39 @@ def all_known(values: Iterable[_T | None]) -> list[_T] | None:
     return known if len(known) == len(kept) else None
 
 
+def _refuse_bombs(source: str, text: str) -> None:
+    """Raise InputError for what the parser would need far more memory or time for than its size."""
+    nested = text.count("[") + text.count("{") + text.count(".")
+    if nested > MOST_NESTED:
+        found = f"{nested} brackets and dots"
+        fault = Fault(source=source, field="TOML", found=found, expected=f"{MOST_NESTED} at most")
+        raise InputError(fault)
+    if match := _LONG.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        found = f"a number or word of more than {_MOST_SIGNS} signs"
+        raise InputError(
+            Fault(source=source, field="TOML", found=found, expected="a shorter one", line=line)
+        )
+    # A dotted key takes time by the square of its parts. It stands on one line.
+    if all(line.count(".") <= _MOST_PARTS for line in text.split("\n")):
+        return
+    for match in _DOTTED.finditer(text):
+        if match["key"] and match["key"].count(".") > _MOST_PARTS:
+            line = text.count("\n", 0, match.start()) + 1
+            found = f"a key of {match['key'].count('.') + 1} parts"
+            raise InputError(
+                Fault(
+                    source=source,
+                    field="TOML",
+                    found=found,
+                    expected=f"{_MOST_PARTS} at most",
+                    line=line,
+                )
+            )
+
+
 def _parse(source: str, text: str) -> dict[str, Any]:
+    _refuse_bombs(source, text)
     try:
         return tomllib.loads(text, parse_float=parse_decimal)
     except tomllib.TOMLDecodeError as error:

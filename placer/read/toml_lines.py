@@ -9,12 +9,14 @@ from typing import Final
 FieldPath = tuple[str | int, ...]
 """A place in a document: ``("host", 0, "pnode", 1, "free")``."""
 
-_BLANK: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
-_KEY: Final = re.compile(r'[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')[ \t]*')
-_STRING: Final = re.compile(
-    r'"""(?:[^\\]|\\[\s\S])*?"{3,5}|\'\'\'[\s\S]*?\'{3,5}'
-    r'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\''
+# Possessive: what is skipped is skipped for good, and no place to go back to is kept.
+_BLANK: Final = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
+_KEY: Final = re.compile(r'[ \t]*+([A-Za-z0-9_-]++|"(?:[^"\\\n]++|\\.)*+"|\'[^\'\n]*+\')[ \t]*+')
+STRING: Final = re.compile(
+    r'"""(?:[^"\\]++|\\[\s\S]|"{1,2}+(?!"))*+"{3,5}|\'\'\'(?:[^\']++|\'{1,2}+(?!\'))*+\'{3,5}'
+    r'|"(?:[^"\\\n]++|\\.)*+"|\'[^\'\n]*+\''
 )
+_MOST_SHOWN: Final = 60
 _PLAIN: Final = re.compile(r"[^\[\]{}\"'#\n]+")
 
 
@@ -63,6 +65,8 @@ def format_path(path: FieldPath) -> str:
     """Return ``host[0].pnode[1].free``."""
     text = ""
     for part in path:
+        if isinstance(part, str) and len(part) > _MOST_SHOWN:
+            part = f"{part[:_MOST_SHOWN]}..."  # noqa: PLW2901
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
@@ -108,7 +112,7 @@ def _after_value(text: str, position: int) -> int:
     while position < len(text):
         character = text[position]
         if character in "\"'":
-            position = max(_end(_STRING.match(text, position), position), position + 1)
+            position = max(_end(STRING.match(text, position), position), position + 1)
         elif character == "#":
             end = text.find("\n", position)
             position = len(text) if end < 0 else end

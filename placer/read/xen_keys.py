@@ -16,10 +16,12 @@ from placer.arrays import Ints
 from placer.errors import Fault, InputError
 from placer.read.host_layout import (
     MOST_DOMID,
+    MOST_PCPUS,
     MOST_PNODES,
     as_rows,
     lay_out_free,
     parse_figure,
+    parse_pcpu_range,
     parse_pcpus,
 )
 from placer.read.toml_fields import MOST_PAGES
@@ -27,6 +29,9 @@ from placer.units import PAGE_KIB, PAGES_PER_MIB
 
 MOST_ZONE: Final = 40
 """The highest zone: frame numbers of 40 bits."""
+
+MOST_VCPUS: Final = 1 << 22
+"""Vcpus of all domains in all dumps of one log."""
 
 MOST_VNODES: Final = 1 << 10
 """What the patches of 2013 take (MAX_VNUMA_NODES); released Xen takes 32."""
@@ -42,7 +47,7 @@ _RANGE: Final = re.compile(r"([0-9a-f]{16}) - ([0-9a-f]{16})")
 _OLD_VNODES: Final = re.compile(r"Domain has (\d+) vnodes.*")
 _OLD_VNODE: Final = re.compile(r"vnode (\d+) - pnode (-?\d+|any):? \(?<?(\d+)>?\)? MB,?.*")
 _OLD_VCPUS: Final = re.compile(r"Domain vcpu to vnode:([\d ]*)")
-_OLD_MORE_VCPUS: Final = re.compile(r"\d+( \d+)*")
+_OLD_MORE_VCPUS: Final = re.compile(r"\d+(?: \d+)*+")
 _HEAP: Final = re.compile(r"heap\[node=(\d+)\]\[zone=(\d+)\] -> (\d+) pages")
 _ZONE: Final = re.compile(r"heap\[(\d+)\]: (\d+)kB free")
 
@@ -114,8 +119,7 @@ def parse_xen_keys(text: str, source: str) -> XenKeys:
                 line=number,
             )
             raise InputError(fault) from None
-    _check(dump.found)
-    return dump.found
+    return dump.end()
 
 
 class _Dump:
@@ -123,6 +127,8 @@ class _Dump:
 
     def __init__(self, source: str) -> None:
         self.found = XenKeys(source=source)
+        self._vcpus_left = MOST_VCPUS
+        self._pcpus = np.full(MOST_PCPUS + 1, -1)
         self._domain: SeenDomain | None = None
         self._vnode: SeenVnode | None = None
         self._old_vcpus: list[int] | None = None
@@ -131,15 +137,16 @@ class _Dump:
         """Take in one line; ValueError where a figure of it cannot be."""
         found, domain = self.found, self._domain
         if "pressed -> dumping numa info" in line:
-            found.nodes, found.pcpu_pnode, found.domains = {}, {}, {}
+            found.nodes, found.domains = {}, {}
+            self._pcpus[:] = -1
             self._domain = self._vnode = self._old_vcpus = None
         elif match := _NODE.fullmatch(line):
             start, size, free = (parse_figure(text, MOST_PAGES) for text in match.groups()[1:])
             found.nodes[parse_figure(match[1], MOST_PNODES - 1)] = (start, size, free)
         elif match := _CPUS.fullmatch(line):
             pnode = parse_figure(match[3], MOST_PNODES - 1)
-            for pcpu in parse_pcpus(f"{match[1]}-{match[2] or match[1]}"):
-                found.pcpu_pnode[pcpu] = pnode
+            first, last = parse_pcpu_range(f"{match[1]}-{match[2] or match[1]}")
+            self._pcpus[first : last + 1] = pnode
         elif match := _DOMAIN.fullmatch(line):
             self._domain = SeenDomain(total_pages=parse_figure(match[2], MOST_PAGES))
             found.domains[parse_figure(match[1], MOST_DOMID)] = self._domain
@@ -154,6 +161,19 @@ class _Dump:
         elif domain is not None:
             self._read_of(domain, line)
 
+    def end(self) -> XenKeys:
+        """Return everything that was found; InputError with what contradicts."""
+        pcpus = np.flatnonzero(self._pcpus >= 0)
+        pnodes = self._pcpus[pcpus].tolist()
+        self.found.pcpu_pnode = dict(zip(pcpus.tolist(), pnodes, strict=True))
+        _check(self.found)
+        return self.found
+
+    def _count_vcpus(self, number: int) -> None:
+        self._vcpus_left -= number
+        if self._vcpus_left < 0:
+            raise ValueError(f"more than {MOST_VCPUS} vcpus in all")
+
     def _read_of(self, domain: SeenDomain, line: str) -> None:
         """Take in one line about a domain."""
         if match := _NODE_PAGES.fullmatch(line):
@@ -166,6 +186,7 @@ class _Dump:
             domain.vnodes[parse_figure(match[1], MOST_VNODES - 1)] = self._vnode
             if vcpus := match[3].split():
                 self._vnode.vcpus = parse_pcpus(",".join(vcpus))
+                self._count_vcpus(len(self._vnode.vcpus))
         elif self._vnode is not None and (match := _RANGE.fullmatch(line)):
             self._vnode.ranges.append((int(match[1], 16), int(match[2], 16)))
         elif match := _OLD_VNODE.fullmatch(line):
@@ -180,7 +201,9 @@ class _Dump:
 
     def _add_old_vcpus(self, domain: SeenDomain, vcpus: list[int], text: str) -> None:
         """Add the vnodes of the next vcpus, which the patches of 2013 list in order."""
-        for vnode in (parse_figure(part, MOST_VNODES - 1) for part in text.split()):
+        numbers = text.split()
+        self._count_vcpus(len(numbers))
+        for vnode in (parse_figure(part, MOST_VNODES - 1) for part in numbers):
             if vnode in domain.vnodes:
                 domain.vnodes[vnode].vcpus.append(len(vcpus))
             vcpus.append(vnode)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from placer.errors import Fault, InputError
+from placer.read.bounds import add_fault
+from placer.text_file import read_bytes
 
 MAX_DEPTH: Final = 64
 """Lists may nest this deep; deeper ones are a fault."""
+
+MOST_BYTES: Final = 1 << 20
+"""A larger file is no configuration of one guest."""
 
 _TOKEN: Final = re.compile(
     r"""(?P<blank>[ \t]+)
@@ -24,7 +29,7 @@ _TOKEN: Final = re.compile(
       | (?P<newline>\n)
       | (?P<key>[a-z][._0-9a-z]*)
       | (?P<number>[0-9][0-9a-fx]*)
-      | (?P<string>'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*")
+      | (?P<string>'(?:[^'\\\n]++|\\[^\n])*+'|"(?:[^"\\\n]++|\\[^\n])*+")
       | (?P<unclosed>['"][^\n]*)
       | (?P<mark>\+=|[\[\],=;])
       | (?P<bad>[^ \t\n]+)""",
@@ -126,14 +131,7 @@ def read_config(path: Path) -> ConfigFile:
     text, or breaks the grammar.
     """
     source = str(path)
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise InputError(_file_fault(source, "no regular file"))
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(_file_fault(source, error.strerror or str(error))) from error
-    except ValueError as error:  # a path with a NUL
-        raise InputError(_file_fault(source, str(error))) from error
+    data = read_bytes(path, most=MOST_BYTES)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -246,10 +244,6 @@ def _render(value: object, depth: int) -> str:
     raise ValueError(f"xl has no value for {type(value).__name__}")
 
 
-def _file_fault(source: str, reason: str) -> Fault:
-    return Fault(source=source, field="file", found=reason, expected="a readable file")
-
-
 def _without_foreign_marks(text: str, source: str, faults: list[Fault]) -> str:
     """Report a byte order mark, NULs and CRLF once each, and take them out of ``text``."""
 
@@ -305,6 +299,16 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "", line, len(text) - line_start + 1)
 
 
+def _joined(pieces: list[Value]) -> Value:
+    """Return what a value and all that was added to it make, at the place of the last."""
+    last = pieces[-1]
+    if isinstance(last, List):
+        items = tuple(item for piece in pieces if isinstance(piece, List) for item in piece.items)
+        return List(items, last.line, last.column)
+    text = "".join(piece.text for piece in pieces if not isinstance(piece, List))
+    return Str(text, last.line, last.column)
+
+
 class _Parser:
     """Recursive descent over the tokens, one statement at a time."""
 
@@ -315,6 +319,7 @@ class _Parser:
         self._source = source
         self._faults = faults
         self._settings: dict[str, Setting] = {}
+        self._pieces: dict[str, list[Value]] = {}
 
     def parse(self) -> tuple[Setting, ...]:
         while self._peek().kind != "end":
@@ -323,6 +328,9 @@ class _Parser:
                 self._statement()
             except _SyntaxError:
                 self._resume()
+        for key, pieces in self._pieces.items():
+            if len(pieces) > 1:
+                self._settings[key] = replace(self._settings[key], value=_joined(pieces))
         return tuple(self._settings.values())
 
     def _peek(self, ahead: int = 0) -> _Token:
@@ -338,15 +346,16 @@ class _Parser:
         return token.kind == "mark" and token.text in marks
 
     def _report(self, field: str, found: str, expected: str, line: int, column: int) -> None:
-        self._faults.append(
+        add_fault(
+            self._faults,
             Fault(
                 source=self._source,
-                field=field,
+                field=field[:60],
                 found=found,
                 expected=expected,
                 line=line,
                 column=column,
-            )
+            ),
         )
 
     def _refuse(self, field: str, expected: str) -> _SyntaxError:
@@ -386,19 +395,18 @@ class _Parser:
         self._store(key, value, added)
 
     def _store(self, key: _Token, value: Value, added: bool) -> None:
-        before = self._settings.get(key.text)
-        if added and before is not None:
-            if isinstance(before.value, List) and isinstance(value, List):
-                value = List(before.value.items + value.items, value.line, value.column)
-            elif isinstance(before.value, List) or isinstance(value, List):
+        before = self._pieces.get(key.text, [])
+        if added and before:
+            if isinstance(before[0], List) != isinstance(value, List):
                 kind, wanted = "a string", "a list"
                 if isinstance(value, List):
                     kind, wanted = wanted, kind
                 found = f"{kind} added to {wanted}"
                 self._report(key.text, found, wanted, value.line, value.column)
                 return
-            else:
-                value = Str(before.value.text + value.text, value.line, value.column)
+            before.append(value)
+        else:
+            self._pieces[key.text] = [value]
         self._settings[key.text] = Setting(key.text, value, key.line, key.column, added)
 
     def _value(self, key: str) -> Value:

@@ -16,6 +16,7 @@ from placer.arrays import ABSENT, Ints
 from placer.cpulist import CpuList
 from placer.domain import Domain, DomainType
 from placer.errors import Fault, InputError
+from placer.read.bounds import MOST_FAULTS, add_fault
 from placer.read.xl_cfg import (
     ConfigFile,
     List,
@@ -78,7 +79,10 @@ def domain_from_config(
     if warnings is not None:
         warnings.extend(found)
     if domain is None:
-        raise InputError(_in_file_order(findings.faults))
+        faults: list[Fault] = []
+        for fault in _in_file_order(findings.faults):
+            add_fault(faults, fault)
+        raise InputError(faults)
     return domain, found
 
 
@@ -242,10 +246,9 @@ def _parse_cpus(value: Str | Num, name: str, findings: Findings) -> CpuList | No
 
 def _warn_of_lookalikes(config: ConfigFile, findings: Findings) -> None:
     """Warn of keys that nobody reads but that seem to mean vNUMA."""
-    for setting in config.settings:
+    unknown = [setting for setting in config.settings if setting.key not in _KNOWN]
+    for setting in unknown[:MOST_FAULTS]:
         key = setting.key
-        if key in _KNOWN:
-            continue
         marked = any(mark in key for mark in _VNUMA_MARKS)
         near = difflib.get_close_matches(
             key, _VNUMA_KEYS, n=1, cutoff=_ROUGHLY_ALIKE if marked else _SURELY_ALIKE

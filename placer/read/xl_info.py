@@ -71,7 +71,11 @@ def _add_node(parts: HostParts, lines: TextLines, match: re.Match[str]) -> None:
         raise lines.fault("node", f"node {number}", f"each once, {MOST_PNODES} at most")
     size, free = (lines.figure(f"node {number}", match[k], MOST_BYTES, 1 << 20) for k in (2, 3))
     parts.nodes[number] = NodePart(total_bytes=size, free_bytes=free)
-    for other, text in enumerate(match[4].split(",")):
+    distances = match[4].split(",")
+    if len(distances) > MOST_PNODES:
+        found = f"{len(distances)} distances"
+        raise lines.fault(f"node {number}", found, f"{MOST_PNODES} at most")
+    for other, text in enumerate(distances):
         known = text != _UNKNOWN
         value = lines.figure("distance", text, _MOST_DISTANCE) if known else UNREACHABLE
         parts.distances[number, other] = value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from placer.read.host_guests import GuestPart
-from placer.read.host_layout import MOST_DOMID, MOST_PCPUS
+from placer.read.host_layout import MOST_DOMID, MOST_PCPUS, MOST_PNODES
 from placer.read.host_parts import HostParts
 from placer.read.text_lines import TextLines
 from placer.read.toml_fields import MOST_PAGES
@@ -17,6 +17,8 @@ from placer.units import PAGES_PER_MIB
 _LIST_COLUMNS: Final = ["Name", "ID", "Mem", "VCPUs", "State", "Time(s)"]
 _VCPU_COLUMNS: Final = ["Name", "ID", "VCPU", "CPU", "State", "Time(s)", "Affinity"]
 _ALL: Final = "all"
+_MOST_NUMBERS: Final = 1 << 22
+"""In all affinities that are not the same, together."""
 
 
 def is_xl_list(text: str) -> bool:
@@ -40,6 +42,8 @@ def parse_xl_list(text: str, source: str) -> HostParts:
     """
     parts = HostParts(source=source)
     lines = TextLines(text, source)
+    numbers = _Sets(lines, MOST_PNODES - 1)
+    seen: set[int] = set()
     begun = False
     for line in lines:
         if line.split()[:6] == _LIST_COLUMNS:
@@ -53,13 +57,17 @@ def parse_xl_list(text: str, source: str) -> HostParts:
         if len(row) != 7:
             raise lines.fault("domain", repr(line[:60]), "a row of 7 columns")
         name, domid, mib, vcpus, _, _, nodes = row
+        number = lines.figure("ID", domid, MOST_DOMID)
+        if number in seen:
+            raise lines.fault("ID", f"{number} again", "each domain once")
+        seen.add(number)
         parts.guests.append(
             GuestPart(
                 name=_name(name),
-                domid=lines.figure("ID", domid, MOST_DOMID),
+                domid=number,
                 memory_pages=lines.figure("Mem", mib, MOST_PAGES // PAGES_PER_MIB) * PAGES_PER_MIB,
                 num_vcpus=lines.figure("VCPUs", vcpus, MOST_PCPUS),
-                nodes=None if nodes == _ALL else frozenset(_numbers(lines, nodes)),
+                nodes=numbers.of(nodes),
             )
         )
     return parts
@@ -74,6 +82,7 @@ def parse_xl_vcpu_list(text: str, source: str) -> HostParts:
     parts = HostParts(source=source)
     lines = TextLines(text, source)
     guests: dict[int, GuestPart] = {}
+    numbers = _Sets(lines, MOST_PCPUS)
     begun = False
     for line in lines:
         if line.split()[:7] == _VCPU_COLUMNS:
@@ -90,18 +99,47 @@ def parse_xl_vcpu_list(text: str, source: str) -> HostParts:
         guest = guests.setdefault(domid, GuestPart(name=_name(row[0]), domid=domid))
         if lines.figure("VCPU", row[2], MOST_PCPUS) != len(guest.vcpu_pcpus):
             raise lines.fault("VCPU", row[2], f"{len(guest.vcpu_pcpus)}: vcpus in their order")
-        hard, soft = (
-            None if t == _ALL else frozenset(_numbers(lines, t)) for t in (row[6], row[8])
-        )
-        both = hard if soft is None else soft if hard is None else (hard & soft or hard)
-        guest.vcpu_pcpus.append(both)
+        guest.vcpu_pcpus.append(numbers.both(row[6], row[8]))
         guest.num_vcpus = len(guest.vcpu_pcpus)
     parts.guests = list(guests.values())
     return parts
 
 
-def _numbers(lines: TextLines, text: str) -> list[int]:
-    return [] if text == "none" else lines.pcpus("Affinity", text)
+class _Sets:
+    """The sets of numbers of a table, each made once: every vcpu of a guest has the same."""
+
+    def __init__(self, lines: TextLines, most: int) -> None:
+        self.lines = lines
+        self.most = most
+        self._left = _MOST_NUMBERS
+        self._made: dict[str, frozenset[int] | None] = {_ALL: None, "none": frozenset()}
+        self._both: dict[tuple[str, str], frozenset[int] | None] = {}
+
+    def of(self, text: str) -> frozenset[int] | None:
+        """Return the numbers of ``0-3,8`` or ``none``, None for all."""
+        if text not in self._made:
+            found = self.lines.pcpus("Affinity", text)
+            if max(found, default=0) > self.most:
+                raise self.lines.fault("Affinity", str(max(found)), f"{self.most} at most")
+            self._spend(len(found))
+            self._made[text] = frozenset(found)
+        return self._made[text]
+
+    def both(self, hard_text: str, soft_text: str) -> frozenset[int] | None:
+        """Return what hard and soft affinity share, the hard one where they share none."""
+        key = hard_text, soft_text
+        if key not in self._both:
+            hard, soft = self.of(hard_text), self.of(soft_text)
+            both = hard if soft is None else soft if hard is None else (hard & soft or hard)
+            self._spend(len(both or ()))
+            self._both[key] = both
+        return self._both[key]
+
+    def _spend(self, number: int) -> None:
+        self._left -= number
+        if self._left < 0:
+            found = f"more than {_MOST_NUMBERS} numbers in all"
+            raise self.lines.fault("Affinity", found, "affinities of vcpus")
 
 
 def _name(text: str) -> str | None:

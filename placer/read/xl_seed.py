@@ -19,6 +19,7 @@ from placer.read.xl_vnuma import (
     DEFAULT_PNODES,
     DEFAULT_VCPUS,
     MAX_MEMORY_MB,
+    MAX_VNODES,
     Amounts,
     Vnuma,
     check_distances,
@@ -30,9 +31,6 @@ from placer.read.xl_vnuma import (
 
 MIN_VNODE_MB: Final = 64
 """The least memory of a vnode in this syntax (MIN_VNODE_SIZE of the series)."""
-
-MAX_VNODES: Final = 1024
-"""The most vnodes in this syntax (MAX_VNUMA_NODES of the series)."""
 
 MAX_BOOLEAN: Final = (1 << 31) - 1
 """Any number but 0 is true (xl.cfg(5), BOOLEAN)."""

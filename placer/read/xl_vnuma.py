@@ -14,6 +14,7 @@ from typing import Final
 
 from placer.domain import DomainType
 from placer.errors import Fault
+from placer.read.bounds import MOST_FAULTS
 from placer.read.xl_cfg import List, Num, Setting, Str, parse_decimal, shorten
 from placer.read.xl_findings import At, Findings, count_of, describe_numbers, kind_of
 from placer.units import LOCAL_DISTANCE, REMOTE_DISTANCE
@@ -29,6 +30,9 @@ MAX_PNODE: Final = 254
 
 MAX_DISTANCE: Final = (1 << 32) - 1
 """libxl and the hypercall hold distances in 32 bits."""
+
+MAX_VNODES: Final = 1024
+"""The most vnodes in any syntax (MAX_VNUMA_NODES of the first patches)."""
 
 MAX_XEN_VNODES: Final = 32
 """More vnodes are refused by XEN_DOMCTL_setvnumainfo (xen/common/domctl.c, vnuma_alloc)."""
@@ -108,10 +112,11 @@ def check_distances(
     The one rule of libxl: no distance of a vnode is below its distance to itself.
     Linux drops the table unless all local distances are 10 and all others 11 to 254.
     """
-    faults, odd = [], []
+    faults: list[Fault] = []
+    odd = []
     for i, row in enumerate(distances):
         for j, distance in enumerate(row):
-            if distance < row[i]:
+            if distance < row[i] and len(faults) < MOST_FAULTS:
                 found = f"{distance} from vnode {i} to {j}"
                 faults.append(
                     findings.at(at, name, found, f"at least {row[i]}, its distance to itself")
@@ -150,6 +155,9 @@ def read_vnuma(setting: Setting, findings: Findings, amounts: Amounts) -> Vnuma 
     check_start_memory(findings, amounts)
     vnodes = _read_vnodes(setting, findings)
     if vnodes is None:
+        return None
+    if len(vnodes) > MAX_VNODES:
+        findings.fault(setting, "vnuma", f"{len(vnodes)} vnodes", f"{MAX_VNODES} at most")
         return None
     if len(vnodes) > MAX_XEN_VNODES:
         findings.warn(
@@ -288,6 +296,8 @@ def _read_vcpus(
     for i, item, text in given:
         name = f"vnuma[{i}] vcpus"
         for token in text.split(","):
+            if len(faults) >= MOST_FAULTS:
+                break
             for vcpu in _read_range(token, item, name, findings, faults):
                 if vcpu in home:
                     where = "twice" if home[vcpu] == i else f"in vnode {home[vcpu]} too"

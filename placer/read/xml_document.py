@@ -19,8 +19,13 @@ from placer.read.text_lines import MOST_BYTES
 from placer.units import parse_size
 
 _MOST_DEPTH: Final = 200
+_MOST_ELEMENTS: Final = 500_000
+"""Each takes some 300 bytes. The largest machines have some 100,000."""
+
 _ROOT: Final = re.compile(
-    r"(?:\s|<\?[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*>)*<([A-Za-z][\w:.-]*)", re.S
+    # Possessive: a comment that could end at any later --> would be tried in every way.
+    r"(?:\s++|<\?[^>]*+>|(?><!--.*?-->)|<!DOCTYPE[^>\[]*+>)*+<([A-Za-z][\w:.-]*)",
+    re.S,
 )
 _GLANCE: Final = 20_000
 _LIBVIRT_UNITS: Final = {"bytes": "B", "byte": "B", "b": "B"}
@@ -136,6 +141,8 @@ class _Handler(ContentHandler):
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
         self._depth += 1
+        if len(self._kept) >= _MOST_ELEMENTS:
+            raise ValueError(f"more than {_MOST_ELEMENTS} elements")
         if self._depth > _MOST_DEPTH:
             raise ValueError(f"elements more than {_MOST_DEPTH} deep")
         element = self.builder.start(name, dict(attrs.items()))

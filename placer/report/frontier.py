@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -57,16 +58,29 @@ def format_frontier(points: Sequence[Point]) -> str:
 def point_of(cell: Mapping[str, str]) -> Point:
     """Return the point of a row of frontier.csv; ValueError where a figure is none."""
     return Point(
-        max_moves=int(cell["max_moves"]),
-        num_moved=int(cell["num_moved"]),
-        moved_pages=int(cell["moved_pages"]),
-        num_placed=int(cell["num_placed"]),
-        cost=int(cell["cost_slit_per_640000"]),
-        bound=int(cell["cost_bound"]),
-        mean_access_distance=float(cell["mean_access_distance_slit"]),
+        max_moves=_whole(cell["max_moves"]),
+        num_moved=_whole(cell["num_moved"]),
+        moved_pages=_whole(cell["moved_pages"]),
+        num_placed=_whole(cell["num_placed"]),
+        cost=_whole(cell["cost_slit_per_640000"]),
+        bound=_whole(cell["cost_bound"]),
+        mean_access_distance=_finite(cell["mean_access_distance_slit"]),
         is_pareto=cell["is_pareto"] == "1",
         is_proven=cell["is_proven"] == "1",
     )
+
+
+def _whole(text: str) -> int:
+    if len(text) > 30:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text[:60])
+    if not isfinite(value):
+        raise ValueError(f"{text[:40]}, no figure")
+    return value
 
 
 def write_frontier(points: Sequence[Point], folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +112,15 @@ def _check_files(folder: Path, run: Run, checked: list[str], faults: list[str]) 
             if name == PLACEMENT_FILE:
                 document = parse_json(text, str(folder / name))
                 recomputed = parse_json(expected[name], name)
-                found = list(_differences(document, recomputed, ""))
+                differences = _differences(document, recomputed, "")
             else:
-                found = list(_line_differences(text, expected[name]))
+                differences = _line_differences(text, expected[name])
         except InputError as error:
             faults += [str(fault) for fault in error.faults]
             continue
-        faults += [f"{name}: {difference}" for difference in found[:_MAX_DIFFERENCES]]
-        if len(found) > _MAX_DIFFERENCES:
-            faults.append(f"{name}: and {len(found) - _MAX_DIFFERENCES} more differences")
+        faults += [f"{name}: {found}" for found in islice(differences, _MAX_DIFFERENCES)]
+        if more := sum(1 for _ in differences):
+            faults.append(f"{name}: and {more} more differences")
     checked.append(f"files: {PLACEMENT_FILE} and {len(csv_files)} CSV files")
 
 

@@ -19,7 +19,7 @@ from placer.explain.text import count_of
 from placer.report.frontier import COLUMNS as FRONTIER_COLUMNS
 from placer.report.frontier import FRONTIER_FILE, point_of
 from placer.run import Run
-from placer.text_file import read_text
+from placer.text_file import is_file, read_text
 from placer.whatif.frontier import Point
 from placer.whatif.rows import (
     BASE_NAME,
@@ -194,15 +194,16 @@ class WhatIfFolder:
     def _rows_of(self, name: str) -> Iterator[Cells]:
         """The rows of a file; one that was half written ends them."""
         path = self.folder / name
-        if not path.is_file():
+        if not is_file(path):
             return
         columns = COLUMNS[name]
         with path.open(encoding="utf-8", newline="", errors="replace") as file:
             reader = csv.reader(_whole_lines(file))
-            header = tuple(next(reader, ()))
+            rows = _readable(reader, path)
+            header = tuple(next(rows, ()))
             if header and header != columns:
                 raise self._fault(f"other columns in {name}", "a folder of this version's results")
-            for row in reader:
+            for row in rows:
                 if len(row) == len(columns):
                     yield tuple(row)
 
@@ -246,12 +247,12 @@ def read_texts(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file of results; InputError where the folder has none."""
     _refuse_without_results(folder)
     for name in (*COLUMNS, FRONTIER_FILE):
-        if (folder / name).is_file():
+        if is_file(folder / name):
             yield name, read_text(folder / name)
 
 
 def _refuse_without_results(folder: Path) -> None:
-    if not (folder / SCENARIOS_FILE).is_file():
+    if not is_file(folder / SCENARIOS_FILE):
         raise InputError(
             Fault(
                 source=str(folder),
@@ -307,14 +308,14 @@ def read_rows(folder: Path) -> tuple[Cells, ...]:
 
 def read_domain_rows(folder: Path) -> tuple[Cells, ...]:
     """Return the rows of whatif_domains.csv; none where there is no such file."""
-    if not (folder / DOMAINS_FILE).is_file():
+    if not is_file(folder / DOMAINS_FILE):
         return ()
     return tuple(_rows(folder, DOMAINS_FILE, DOMAIN_COLUMNS))
 
 
 def read_points(folder: Path) -> tuple[Point, ...]:
     """Return the curve of frontier.csv; none where there is no such file."""
-    if not (folder / FRONTIER_FILE).is_file():
+    if not is_file(folder / FRONTIER_FILE):
         return ()
     found = []
     for number, row in enumerate(_rows(folder, FRONTIER_FILE, FRONTIER_COLUMNS), start=2):
@@ -337,19 +338,30 @@ def read_points(folder: Path) -> tuple[Point, ...]:
 def _rows(folder: Path, name: str, columns: tuple[str, ...]) -> Iterator[Cells]:
     text = read_text(folder / name)
     reader = csv.reader(io.StringIO(text, newline=""))
-    for number, row in enumerate(reader):
+    for number, row in enumerate(_readable(reader, folder / name)):
         if (number == 0 and tuple(row) != columns) or len(row) != len(columns):
             raise InputError(
                 Fault(
                     source=str(folder / name),
                     field="columns",
-                    found=f"{len(row)}: {', '.join(row[:4])}",
+                    found=f"{len(row)}: {', '.join(row[:4])[:80]}",
                     expected=f"the {len(columns)} columns of this version",
                     line=reader.line_num,
                 )
             )
         if number:
             yield tuple(row)
+
+
+def _readable(reader: Any, path: Path) -> Iterator[list[str]]:
+    """The rows of a CSV file; InputError where it is none."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        fault = Fault(
+            source=str(path), field="CSV", found=str(error), expected="CSV", line=reader.line_num
+        )
+        raise InputError(fault) from None
 
 
 __all__ = [
