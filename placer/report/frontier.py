@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final, TextIO
 
 from rich.console import Console
@@ -14,7 +13,6 @@ from rich.text import Text
 from placer.report.console import new_table, print_table, print_to
 from placer.units import format_pages
 from placer.whatif.frontier import Point
-from placer.whole_file import whole_file
 
 FRONTIER_FILE: Final = "frontier.csv"
 COLUMNS: Final = (
@@ -67,12 +65,6 @@ def point_of(cell: Mapping[str, str]) -> Point:
         is_pareto=cell["is_pareto"] == "1",
         is_proven=cell["is_proven"] == "1",
     )
-
-
-def write_frontier(points: Sequence[Point], folder: Path) -> None:
-    """Write the curve beside the what-if results of its points."""
-    with whole_file(folder / FRONTIER_FILE) as fresh:
-        fresh.write_text(format_frontier(points), encoding="utf-8", newline="\n")
 
 
 def show_frontier(points: Sequence[Point], out: TextIO) -> None:
