@@ -183,6 +183,7 @@ def locked_folder(folder: Path) -> Iterator[bool]:
 def take_name(fresh: Path, target: Path) -> None:
     """Give ``fresh`` the name ``target``; what was there has that of ``fresh`` then, if it is left.
 
+    A folder is to be locked (`locked_folder`) before another takes its name.
     At every moment the one or the other has the name, whole, and it is on the disk when this
     returns. Raises FileExistsError where ``target`` is a folder that came in between,
     FileNotFoundError where one went, and OSError where it cannot be done: then all is as it was.
@@ -252,17 +253,14 @@ def _renameat2(old: Path, new: Path, flags: int) -> None:
 
 def _put_aside(fresh: Path, target: Path) -> None:
     """Exchange two folders by renames; what is killed between them `restore_folder` puts right."""
-    with locked_folder(target) as there:
-        if not there:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target))
-        aside = fresh.with_name(fresh.name.removesuffix(_NEW) + _OLD)
-        target.rename(aside)
-        try:
-            fresh.rename(target)
-        except BaseException:  # an interrupt too must not leave the name without a folder
-            aside.rename(target)
-            raise
-        aside.rename(fresh)
+    aside = fresh.with_name(fresh.name.removesuffix(_NEW) + _OLD)
+    target.rename(aside)
+    try:
+        fresh.rename(target)
+    except BaseException:  # an interrupt too must not leave the name without a folder
+        aside.rename(target)
+        raise
+    aside.rename(fresh)
 
 
 def restore_folder(target: Path) -> None:

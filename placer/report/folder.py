@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from placer.aside import begun_folder, parents_made, sync_folder, take_name, umask
+from placer.aside import begun_folder, locked_folder, parents_made, sync_folder, take_name, umask
 from placer.errors import Fault, InputError
 from placer.record import format_json, record_frames, record_problem, record_result
 from placer.report.document import placement_document
@@ -70,7 +70,9 @@ def _take_name(fresh: Path, target: Path, folder: Path) -> None:
     for _ in range(_TRIES):
         refuse_unless_replaceable(folder)
         try:
-            take_name(fresh, target)
+            with locked_folder(target):
+                refuse_unless_replaceable(folder)
+                take_name(fresh, target)
         except (FileExistsError, FileNotFoundError):
             if not fresh.is_dir():
                 raise
@@ -97,8 +99,8 @@ def refuse_unless_replaceable(folder: Path) -> None:
 
 
 def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with path.open("wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
 
