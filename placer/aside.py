@@ -50,7 +50,8 @@ def begun_file(target: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what it replaced, if anything: the next write removes it
+            path.unlink()
         os.close(number)
 
 

@@ -32,7 +32,14 @@ from placer.cli.host import host
 from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.report import report
-from placer.cli.streams import flush_out, prepare_streams, say, say_error, say_warnings
+from placer.cli.streams import (
+    flush_out,
+    prepare_streams,
+    say,
+    say_error,
+    say_warnings,
+    unwritable_output,
+)
 from placer.cli.verify import verify
 from placer.cli.whatif import app as whatif
 from placer.errors import InputError, ModelError, PlacerError
@@ -108,6 +115,10 @@ def main() -> None:
         with _interrupted_by_sigterm():
             try:
                 command(prog_name="placer", auto_envvar_prefix=PREFIX)
+            except OSError as error:
+                if not _is_from_echo(error):
+                    raise
+                raise unwritable_output(error) from error
             finally:
                 flush_out()
     except ModelError as error:
@@ -119,6 +130,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _is_from_echo(error: OSError) -> bool:
+    """Return whether it is from what Typer itself prints: help, the version."""
+    return traceback.extract_tb(error.__traceback__)[-1].name == "echo"
 
 
 @contextmanager

@@ -72,14 +72,19 @@ def _standard_output() -> Iterator[None]:
         discard_out(sys.stdout)
     except OSError as error:
         discard_out(sys.stdout)
-        raise InputError(
-            Fault(
-                source="standard output",
-                field="output",
-                found=(error.strerror or str(error)).lower(),
-                expected="that it can be written to",
-            )
-        ) from error
+        raise unwritable_output(error) from error
+
+
+def unwritable_output(error: OSError) -> InputError:
+    """Return what is said where standard output cannot be written to."""
+    return InputError(
+        Fault(
+            source="standard output",
+            field="output",
+            found=(error.strerror or str(error)).lower(),
+            expected="that it can be written to",
+        )
+    )
 
 
 def drawn_now(draw: Callable[[TextIO], None]) -> Callable[[TextIO], None]:
