@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -258,18 +259,35 @@ def test_a_killed_worker_loses_nothing(
         assert program.run([*plain, whole], tmp_path).code == 0
     target = tmp_path / "target"
     with start_placer([*plain, target, "--engine", "processes"]) as process:
-        rows = target / SCENARIOS_FILE
-        while process.poll() is None and not (
-            rows.is_file() and rows.read_bytes().count(b"\n") > 2
-        ):
-            time.sleep(0.01)
-        workers = [pid for pid in _children(process.pid) if b"spawn_main" in _command(pid)]
-        assert workers
-        os.kill(workers[0], signal.SIGKILL)
+        os.kill(_workers(process, target)[0], signal.SIGKILL)
         _, told = process.communicate(timeout=300)
     assert (process.returncode, told) == (0, "")
     assert content(target) == content(whole)
     tried("killed-worker", 1)
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_asks(
+    given: Path, sweep: tuple[Path, Path], tmp_path: Path, tried: Callable[..., None]
+) -> None:
+    target = tmp_path / "target"
+    arguments = ["whatif", "run", sweep[0], "--base", given / "base", "--out", target]
+    with start_placer([*arguments, "--engine", "processes", "--workers", 2]) as process:
+        workers = _workers(process, target)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)  # ends once nobody has the outputs any more
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists() and _command(pid)] == []
+    tried("killed-worker", 1)
+
+
+def _workers(process: subprocess.Popen[str], target: Path) -> list[int]:
+    """Wait for the first rows; return the worker processes."""
+    rows = target / SCENARIOS_FILE
+    while process.poll() is None and not (rows.is_file() and rows.read_bytes().count(b"\n") > 2):
+        time.sleep(0.01)
+    found = [pid for pid in _children(process.pid) if b"spawn_main" in _command(pid)]
+    assert found
+    return found
 
 
 def _children(pid: int) -> list[int]:
