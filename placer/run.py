@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from placer.arrays import Ints
+from placer.aside import restore_folder
 from placer.domain import Domain
 from placer.errors import Fault, InputError, RefusedError
 from placer.frames import (
@@ -184,7 +186,23 @@ def allow_moves(problem: Problem, movables: Iterable[Movable], max_moves: int | 
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether ``folder`` is a folder that holds a run's own records."""
+    """Return whether ``folder`` is a folder that holds a run's own records.
+
+    A run that a killed process had put aside has its name again first; InputError where it
+    cannot have that.
+    """
+    if not os.path.lexists(folder):
+        try:
+            restore_folder(folder)
+        except OSError as error:
+            raise InputError(
+                Fault(
+                    source=str(folder),
+                    field="run",
+                    found=f"it put aside as {error.filename}",
+                    expected="it to be renamed, but: " + (error.strerror or "").lower(),
+                )
+            ) from error
     return is_folder(folder) and all(
         is_file(folder / name) for name in (PROBLEM_FILE, RESULT_FILE, FRAMES_FILE, PLACEMENT_FILE)
     )

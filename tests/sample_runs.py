@@ -156,3 +156,18 @@ def full_problem() -> Problem:
         allow_partial=True,
         cost_slack=Fraction(1, 20),
     )
+
+
+@cache
+def named_vm(gib: int) -> Run:
+    """One domain, `vm`, of so many GiB and two vnodes on a host of two pnodes."""
+    host = make_host([4 << 18] * 2, cpus=4)
+    return solved(make_problem(host, make_domain([gib << 17] * 2, 4, name="vm")))
+
+
+@cache
+def two_hosts() -> Run:
+    """Three domains of 2 GiB and one of 6 GiB on two hosts of two pnodes."""
+    hosts = [make_host([4 << 18] * 2, cpus=4, name=name) for name in ("left", "right")]
+    small = [make_domain([2 << 18], 2, name=f"web-{number}") for number in range(3)]
+    return solved(make_problem(hosts, *small, make_domain([3 << 18] * 2, 4, name="db")))

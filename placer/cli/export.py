@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -124,7 +124,7 @@ def _export_all(run: Run, format_name: str, options: ExportOptions, output: str)
     contents, warnings = render_all(run, format_name, options)
     say_warnings(warnings)
     with writing(folder, "-o"):
-        write_whole_files({folder / name: content for name, content in contents.items()})
+        write_whole_files(folder, contents)
 
 
 def _export_one(
@@ -139,7 +139,7 @@ def _export_one(
         folder = _folder(output, f"--format {format_name}")
         say_warnings(rendered.warnings)
         with writing(folder, "-o"):
-            write_whole_files({folder / name: content for name, content in rendered.files})
+            write_whole_files(folder, {PurePath(n): content for n, content in rendered.files})
         return None
     say_warnings(rendered.warnings)
     if output == "-":

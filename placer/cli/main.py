@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Annotated, Any, Final
 
@@ -28,7 +32,14 @@ from placer.cli.host import host
 from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.report import report
-from placer.cli.streams import prepare_streams, say, say_error, say_warnings
+from placer.cli.streams import (
+    flush_out,
+    prepare_streams,
+    say,
+    say_error,
+    say_warnings,
+    unwritable_output,
+)
 from placer.cli.verify import verify
 from placer.cli.whatif import app as whatif
 from placer.errors import InputError, ModelError, PlacerError
@@ -101,7 +112,15 @@ def main() -> None:
         if option.is_eager:
             option.allow_from_autoenv = False
     try:
-        command(prog_name="placer", auto_envvar_prefix=PREFIX)
+        with _interrupted_by_sigterm():
+            try:
+                command(prog_name="placer", auto_envvar_prefix=PREFIX)
+            except OSError as error:
+                if not _is_from_echo(error):
+                    raise
+                raise unwritable_output(error) from error
+            finally:
+                flush_out()
     except ModelError as error:
         say_error(error)
         say(_REPORT)
@@ -111,6 +130,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _is_from_echo(error: OSError) -> bool:
+    """Return whether it is from what Typer itself prints: help, the version."""
+    return traceback.extract_tb(error.__traceback__)[-1].name == "echo"
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, unless it was to be ignored."""
+    default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not default or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 _REPORT: Final = (

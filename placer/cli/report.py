@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -147,8 +147,7 @@ def _write_all(folder: Path, texts: Mapping[str, str], option: str) -> None:
     from placer.whole_file import write_whole_files
 
     with writing(folder, option):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole_files({folder / name: text.encode() for name, text in texts.items()})
+        write_whole_files(folder, {PurePath(name): text.encode() for name, text in texts.items()})
 
 
 def _draws(run: Run, before: Run | None, whatif: Path | None) -> Iterator[Callable[[TextIO], None]]:

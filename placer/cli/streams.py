@@ -16,7 +16,20 @@ from placer.whole_file import whole_file
 
 
 def prepare_streams() -> None:
-    """Let characters that a stream cannot encode be escaped instead of failing."""
+    """Let characters that a stream cannot encode be escaped instead of failing.
+
+    Streams that are closed are opened, so that no file of ours is taken for one of them:
+    what goes to standard output then fails, what goes to standard error is lost.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -26,27 +39,52 @@ def prepare_streams() -> None:
 def write_out(content: str | bytes) -> None:
     """Write text, as UTF-8, or bytes to standard output.
 
-    A reader that has gone away is no error.
+    A reader that has gone away is no error. Raises InputError where it cannot be written to.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
+    with _standard_output():
         sys.stdout.flush()
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.buffer.write(data)
         else:
             sys.stdout.write(data.decode())
         sys.stdout.flush()
-    except BrokenPipeError:
-        discard_out(sys.stdout)
 
 
 def show(draw: Callable[[TextIO], None]) -> None:
-    """Let ``draw`` print to standard output; a reader that has gone away is no error."""
-    try:
+    """Let ``draw`` print to standard output; as `write_out`."""
+    with _standard_output():
         draw(sys.stdout)
         sys.stdout.flush()
+
+
+def flush_out() -> None:
+    """Have all that was printed on standard output; as `write_out`."""
+    with _standard_output():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         discard_out(sys.stdout)
+    except OSError as error:
+        discard_out(sys.stdout)
+        raise unwritable_output(error) from error
+
+
+def unwritable_output(error: OSError) -> InputError:
+    """Return what is said where standard output cannot be written to."""
+    return InputError(
+        Fault(
+            source="standard output",
+            field="output",
+            found=(error.strerror or str(error)).lower(),
+            expected="that it can be written to",
+        )
+    )
 
 
 def drawn_now(draw: Callable[[TextIO], None]) -> Callable[[TextIO], None]:
@@ -127,7 +165,7 @@ def say(line: str) -> None:
         return
     try:
         print(printable(line), file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:
         discard_out(sys.stderr)
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Final, Protocol
 
 from placer.engine.deal import Answers, Dealer, Failure, Task, reason_of, timed
@@ -109,7 +109,16 @@ def _start_worker(pid: Any, task: Task, shared: Any) -> None:
     pid.value = os.getpid()
     # Ctrl-C at a terminal reaches every process; the one that asks decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _SHARED[:] = [task, shared]
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that asks is gone: after kill -9 nobody else does."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(items: list[Any]) -> tuple[float, list[Any]]:

@@ -41,6 +41,8 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
 
 def _quoted(name: str) -> str:
     text = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
+    if text.endswith("."):  # which FAT and Windows leave off
+        text = text[:-1] + "%2E"
     if not text or text[0] in ".-" or text.split(".", maxsplit=1)[0].lower() in _DEVICES:
         return f"%{ord(text[0]):02X}{text[1:]}" if text else "%"
     return text

@@ -195,7 +195,7 @@ def _single_extents(runs: Ints) -> Ints:
 def write_p2m(path: Path, frames: DomainFrames) -> int:
     """Write the machine frame of every guest frame as a numpy file of int64; return its length.
 
-    The file is mapped a window at a time, so that it may be larger than memory. Raises OSError
+    It is written a window at a time, so that it may be larger than memory. Raises OSError
     where it cannot be written; no file is left then.
     """
     whole = PhysicalMap(frames)
@@ -210,17 +210,12 @@ def write_orders(path: Path, frames: DomainFrames) -> int:
 
 def _write(path: Path, size: int, kind: np.dtype[Any], fill: Callable[[Any, int], None]) -> int:
     """Write a numpy file of ``size`` entries beside ``path``, then give it that name."""
-    with whole_file(path) as begun:
-        with begun.open("wb") as file:
-            header = {"descr": kind.str, "fortran_order": False, "shape": (size,)}
-            np.lib.format.write_array_header_1_0(file, header)
-            offset = file.tell()
-            file.truncate(offset + size * kind.itemsize)
+    with whole_file(path) as begun, begun.open("wb") as file:
+        header = {"descr": kind.str, "fortran_order": False, "shape": (size,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        # Not mapped: on a full disk a mapping ends the process instead of raising an error.
         for first in range(0, size, WINDOW):
-            entries = min(WINDOW, size - first)
-            place = offset + first * kind.itemsize
-            window = np.memmap(begun, kind, "r+", place, (entries,))
-            fill(window.view(np.ndarray), first)
-            window.flush()
-            del window
+            window = np.zeros(min(WINDOW, size - first), kind)
+            fill(window, first)
+            file.write(window.data)
     return size

@@ -127,15 +127,17 @@ def save_heap_file(path: Path, host: Host) -> None:
 
     Equal hosts give equal files. Raises OSError where it cannot be written.
     """
-    with whole_file(path) as begun, begun.open("wb") as file:
-        np.savez_compressed(
-            file,
-            version=np.array(VERSION),
-            num_pnodes=np.array(host.num_pnodes),
-            spans=host.spans,
-            free_spans=host.free_spans,
-            free_from=np.array(_FREE_FROM.index(host.free_from)),
-        )
+    saved = BytesIO()
+    np.savez_compressed(
+        saved,
+        version=np.array(VERSION),
+        num_pnodes=np.array(host.num_pnodes),
+        spans=host.spans,
+        free_spans=host.free_spans,
+        free_from=np.array(_FREE_FROM.index(host.free_from)),
+    )
+    with whole_file(path) as begun:
+        begun.write_bytes(saved.getvalue())
 
 
 def _read_saved(path: Path, data: bytes) -> HeapFile:

@@ -97,6 +97,9 @@ def _read_domain(config: ConfigFile, findings: Findings) -> Domain | None:
         findings.fault(None, "name", "no name", "the name of the domain")
     elif name == "":
         findings.fault(config.get("name"), "name", "an empty name", "the name of the domain")
+    elif name is not None and (name.strip() != name or not name.isprintable()):
+        found = f"{name[:40]!r}"
+        findings.fault(config.get("name"), "name", found, "a name of printable signs")
     amounts = _read_amounts(config, findings)
     vnuma = _read_vnodes(config, findings, amounts)
     num_vcpus = vnuma.num_vcpus if vnuma is not None else amounts.num_vcpus

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from placer.aside import begun_folder, locked_folder, parents_made, sync_folder, take_name, umask
 from placer.errors import Fault, InputError
 from placer.record import format_json, record_frames, record_problem, record_result
 from placer.report.document import placement_document
@@ -22,7 +22,8 @@ from placer.run import (
     Run,
     is_run,
 )
-from placer.whole_file import umask
+
+_TRIES: Final = 100
 
 
 def run_files(run: Run) -> dict[str, str]:
@@ -45,30 +46,39 @@ def run_files(run: Run) -> dict[str, str]:
 def write_run(folder: Path, run: Run, *, log: Mapping[str, Any]) -> None:
     """Write ``run`` as ``folder``, which appears whole or not at all.
 
-    The files go into a new folder beside it, which then takes its name. A folder that
-    exists is replaced only if it is a run and holds nothing else; InputError otherwise, or
-    where the folder cannot be written. ``log`` becomes run-log.json.
+    The files go into a new folder beside it, which then takes its name: at every moment the
+    name is that of one whole run, the earlier or the new. A folder that exists is replaced
+    only if it is a run and holds nothing else; InputError otherwise, or where the folder
+    cannot be written. ``log`` becomes run-log.json.
     """
     refuse_unless_replaceable(folder)
     files = {**run_files(run), LOG_FILE: format_json(dict(log))}
     target = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps symbolic links, unlike resolve
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        with parents_made(target.parent), begun_folder(target) as fresh:
+            for name, text in files.items():
+                _write_synced(fresh / name, text)
+            fresh.chmod(0o777 & ~umask())
+            sync_folder(fresh)
+            _take_name(fresh, target, folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    try:
-        for name, text in files.items():
-            _write_synced(fresh / name, text)
-        fresh.chmod(0o777 & ~umask())
-        _sync_folder(fresh)
+
+
+def _take_name(fresh: Path, target: Path, folder: Path) -> None:
+    """Give the run its name; what other processes do in between is looked at anew."""
+    for _ in range(_TRIES):
         refuse_unless_replaceable(folder)
-        _take_name(fresh, target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            with locked_folder(target):
+                refuse_unless_replaceable(folder)
+                take_name(fresh, target)
+        except (FileExistsError, FileNotFoundError):
+            if not fresh.is_dir():
+                raise
+        else:
+            return
+    raise OSError(errno.EBUSY, "other processes are writing there", str(folder))
 
 
 def refuse_unless_replaceable(folder: Path) -> None:
@@ -89,33 +99,10 @@ def refuse_unless_replaceable(folder: Path) -> None:
 
 
 def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with path.open("wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _take_name(fresh: Path, target: Path) -> None:
-    """Rename ``fresh`` to ``target``; the run that was there is put aside, then removed."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    target.rename(old)
-    try:
-        fresh.rename(target)
-    except BaseException:  # an interrupt too must not leave the name without a run
-        old.rename(target)
-        raise
-    shutil.rmtree(old)
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:

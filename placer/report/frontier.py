@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Final, TextIO
 
 from rich.console import Console
@@ -15,7 +14,6 @@ from rich.text import Text
 from placer.report.console import new_table, print_table, print_to
 from placer.units import format_pages
 from placer.whatif.frontier import Point
-from placer.whole_file import whole_file
 
 FRONTIER_FILE: Final = "frontier.csv"
 COLUMNS: Final = (
@@ -81,12 +79,6 @@ def _finite(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"{text[:40]}, no figure")
     return value
-
-
-def write_frontier(points: Sequence[Point], folder: Path) -> None:
-    """Write the curve beside the what-if results of its points."""
-    with whole_file(folder / FRONTIER_FILE) as fresh:
-        fresh.write_text(format_frontier(points), encoding="utf-8", newline="\n")
 
 
 def show_frontier(points: Sequence[Point], out: TextIO) -> None:

@@ -8,11 +8,13 @@ import io
 import os
 from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
+from placer.aside import is_ours, parents_made
 from placer.check import score
 from placer.errors import Fault, InputError
 from placer.explain.text import count_of
@@ -29,7 +31,7 @@ from placer.whatif.rows import (
     Cells,
     Outcome,
 )
-from placer.whole_file import whole_file
+from placer.whole_file import whole_file, whole_files
 
 SCENARIOS_FILE: Final = "whatif.csv"
 DOMAINS_FILE: Final = "whatif_domains.csv"
@@ -70,25 +72,28 @@ class WhatIfFolder:
         self.order = [name for name, _ in keys]
         self.done: dict[str, Cells] = {}
         self.dropped = 0
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, FileIO] = {}
         self._blocks: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in COLUMNS}
         self._stack = ExitStack()
         try:
             self._refuse_others()
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock()
-            self._take_over(dict(keys))
+            with parents_made(folder):
+                self._lock()
+                self._refuse_others()
+                self._take_over(dict(keys))
         except OSError as error:
             self._stack.close()
             raise self._unwritable(error) from error
-        except InputError:
+        except BaseException:
             self._stack.close()
             raise
 
     def __enter__(self) -> WhatIfFolder:
         try:
             for name in COLUMNS:
-                self._files[name] = self._stack.enter_context((self.folder / name).open("ab"))
+                # Not buffered: what could not be written is not tried again at the end.
+                file = (self.folder / name).open("ab", buffering=0)
+                self._files[name] = self._stack.enter_context(file)
         except OSError as error:
             raise self._unwritable(error) from error
         return self
@@ -104,27 +109,31 @@ class WhatIfFolder:
     def append(self, outcome: Outcome) -> None:
         """Add the rows of a scenario; they are in the files when this returns."""
         scenario = outcome.row[_NAME]
+        before = {name: file.tell() for name, file in self._files.items()}
         try:
             for name, rows in (
                 (DOMAINS_FILE, outcome.domains),
                 (PNODES_FILE, outcome.pnodes),
                 (SCENARIOS_FILE, (outcome.row,)),
             ):
-                file, data = self._files[name], _format(rows)
-                self._blocks[name][scenario] = file.tell(), len(data)
-                file.write(data)
-                file.flush()
+                data = _format(rows)
+                self._blocks[name][scenario] = before[name], len(data)
+                _write_all(self._files[name], data)
         except OSError as error:
+            for name, size in before.items():
+                with suppress(OSError):
+                    self._files[name].truncate(size)
             raise self._unwritable(error) from error
 
     def finish(self) -> None:
-        """Put the rows in the order of the scenarios, each file whole or not at all."""
+        """Put the rows in the order of the scenarios, each file whole or not at all, and synced."""
         try:
             for name, columns in COLUMNS.items():
                 blocks = self._blocks[name]
                 path = self.folder / name
                 offsets = [blocks[s] for s in self.order if s in blocks]
                 if offsets == sorted(offsets):
+                    os.fsync(self._files[name])
                     continue
                 with whole_file(path) as fresh, path.open("rb") as old, fresh.open("wb") as new:
                     new.write(_format([columns]))
@@ -142,10 +151,15 @@ class WhatIfFolder:
         found = ""
         if not self.folder.is_dir():
             found = "something that is no folder"
-        elif others := sorted({path.name for path in self.folder.iterdir()} - KNOWN_FILES):
+        elif others := self._others():
             found = f"a folder that holds {others[0]!r}"
         if found:
             raise self._fault(found, "a new name, or a folder of earlier what-if results")
+
+    def _others(self) -> list[str]:
+        """What is there beside results, and beside what whoever was killed had begun."""
+        names = {path.name for path in self.folder.iterdir()} - KNOWN_FILES
+        return sorted(name for name in names if not is_ours(name))
 
     def _lock(self) -> None:
         """Have the folder to ourselves until we are done, or the process ends."""
@@ -174,20 +188,24 @@ class WhatIfFolder:
         """Keep the rows of what is done; begin the files anew with them."""
         rows = list(self._rows_of(SCENARIOS_FILE))
         self._refuse_to_drop(rows, wanted)
-        # It is made of all rows, when the last one is there.
-        (self.folder / FRONTIER_FILE).unlink(missing_ok=True)
         for row in rows:
             if wanted.get(row[_NAME]) == row[_KEY] and row[_STATUS] != "failed":
                 self.done[row[_NAME]] = row
             else:
                 self.dropped += 1
-        for name in COLUMNS:
-            self._begin(name, self._rows_of(name))
+        # The scenarios' takes its name first: none is there without its rows in the others.
+        names = list(reversed(COLUMNS))
+        with whole_files([self.folder / name for name in names]) as begun:
+            for path, name in zip(begun, names, strict=True):
+                self._begin(path, name)
+        if self.dropped or not wanted.keys() <= self.done.keys():
+            # The curve is made of all rows, when the last one is there.
+            (self.folder / FRONTIER_FILE).unlink(missing_ok=True)
 
-    def _begin(self, name: str, rows: Iterable[Cells]) -> None:
-        with whole_file(self.folder / name) as fresh, fresh.open("wb") as file:
+    def _begin(self, path: Path, name: str) -> None:
+        with path.open("wb") as file:
             file.write(_format([COLUMNS[name]]))
-            for scenario, block in _by_scenario(rows, self.done):
+            for scenario, block in _by_scenario(self._rows_of(name), self.done):
                 self._blocks[name][scenario] = file.tell(), len(block)
                 file.write(block)
 
@@ -222,6 +240,12 @@ def _whole_lines(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         if line.endswith("\n"):
             yield line
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _by_scenario(rows: Iterable[Cells], kept: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -163,7 +163,7 @@ def test_all_needs_a_folder_and_no_domain(rc9: Path, tmp_path: Path) -> None:
     assert (ended.code, "--all writes several files: -o DIR" in ended.err) == (2, True)
     (tmp_path / "file").touch()
     ended = run_placer("export", rc9, "--format", "xl", "--all", "-o", tmp_path / "file")
-    assert (ended.code, "exists" in ended.err) == (2, True)
+    assert (ended.code, "found not a directory" in ended.err) == (2, True)
     both = run_placer("export", rc9, "--format", "xl", "--all", "--domain", "rc9", "-o", tmp_path)
     assert (both.code, "only --all or --domain" in both.err) == (2, True)
 

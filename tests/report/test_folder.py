@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from placer import aside
 from placer.errors import InputError
 from placer.report.folder import refuse_unless_replaceable, run_files, write_run
 from placer.run import LOG_FILE, RUN_FILES, Run, read_run
@@ -134,9 +136,15 @@ def test_a_failure_on_the_way_leaves_the_run_that_was_there(
     assert names(tmp_path) == ["run"]
 
 
+def refuse_to_exchange(old: Path, new: Path, flags: int) -> None:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(old))
+
+
 def test_an_interrupt_between_the_renames_leaves_the_run_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Where two names cannot be exchanged at once, the earlier run is put aside first.
+    monkeypatch.setattr(aside, "_renameat2", refuse_to_exchange)
     write_run(tmp_path / "run", sample_runs.rc9(), log={})
     before = contents(tmp_path / "run")
     rename = Path.rename

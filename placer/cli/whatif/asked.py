@@ -14,7 +14,7 @@ from placer.cli.exit_code import ExitCode
 from placer.cli.streams import say, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from placer.cli.progress import Telling
     from placer.engine import Engine
@@ -183,8 +183,12 @@ def answer_all(
     replace: bool,
     quiet: bool,
     tell: Telling,
+    also_write: Callable[[Answered], None] | None = None,
 ) -> Answered:
-    """Solve what is not solved yet, write it, and return all of it."""
+    """Solve what is not solved yet, write it, and return all of it.
+
+    ``also_write`` is called at the end, while the folder of ``out`` is still ours alone.
+    """
     from contextlib import ExitStack
 
     from placer.report.whatif_folder import WhatIfFolder, read_domain_rows
@@ -222,11 +226,14 @@ def answer_all(
         if folder is not None:
             tell(f"writing {out}")
             folder.finish()
-    place = {scenario.name: number for number, _, scenario in numbered}
-    return Answered(
-        [first.row, *(rows[scenario.name] for _, _, scenario in numbered)],
-        sorted(losers, key=lambda row: place[row[0]]),
-    )
+        place = {scenario.name: number for number, _, scenario in numbered}
+        answered = Answered(
+            [first.row, *(rows[scenario.name] for _, _, scenario in numbered)],
+            sorted(losers, key=lambda row: place[row[0]]),
+        )
+        if also_write is not None:
+            also_write(answered)
+    return answered
 
 
 def end_with(answered: Answered, out: Path | None, *, quiet: bool, gate: bool = False) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from placer.cli.engines import EngineChoice, SchedulerOption, engine_of
 from placer.cli.exit_code import ExitCode
 from placer.cli.progress import QuietOption, progress
-from placer.cli.streams import say, show
+from placer.cli.streams import say, show, write_file
 from placer.cli.whatif.asked import (
     BaseOption,
     DomainsArgument,
@@ -25,6 +25,10 @@ from placer.cli.whatif.asked import (
     options_of,
     read_base,
 )
+
+if TYPE_CHECKING:
+    from placer.cli.whatif.asked import Answered
+    from placer.whatif.frontier import Point
 
 
 def frontier(
@@ -46,18 +50,30 @@ def frontier(
 ) -> None:
     """Find the least cost for each number of moves: what rebalancing is worth."""
     with progress("reading", quiet=quiet) as tell:
-        from placer.report.frontier import show_frontier, write_frontier
+        from placer.report.frontier import FRONTIER_FILE, format_frontier, show_frontier
         from placer.whatif.frontier import frontier_of, frontier_scenarios
 
         options, chosen = options_of(work, seed, reasons), engine_of(engine, workers, scheduler)
         started = read_base(base, domains, host, tell)
         found = frontier_scenarios(started, max_moves)
-        answered = answer_all(
-            started, found, options, chosen, out=out, replace=replace, quiet=quiet, tell=tell
+        points: list[Point] = []
+
+        def write(answered: Answered) -> None:
+            points.extend(frontier_of(found, answered.rows[1:]))
+            if out is not None:
+                write_file(out / FRONTIER_FILE, format_frontier(points), "--out")
+
+        answer_all(
+            started,
+            found,
+            options,
+            chosen,
+            out=out,
+            replace=replace,
+            quiet=quiet,
+            tell=tell,
+            also_write=write,
         )
-        points = frontier_of(found, answered.rows[1:])
-        if out is not None:
-            write_frontier(points, out)
     show(lambda stream: show_frontier(points, stream))
     if out is not None and not quiet:
         say(f"wrote {out}")
