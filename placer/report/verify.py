@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -15,8 +15,19 @@ from placer.placement import Placement
 from placer.record import parse_json
 from placer.report.folder import run_files
 from placer.result import Level
-from placer.run import CSV_NAMES, PLACEMENT_FILE, Run
-from placer.text_file import read_text
+from placer.run import (
+    CSV_NAMES,
+    PLACEMENT_FILE,
+    RUN_FILES,
+    SUMS_FILE,
+    Run,
+    contradictions,
+    is_run,
+    read_records,
+    read_sums,
+)
+from placer.sums import sum_of
+from placer.text_file import read_bytes, read_text
 
 _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""
@@ -30,18 +41,78 @@ class Verification:
     faults: tuple[str, ...]
 
 
-def verify_run(folder: Path, run: Run) -> Verification:
+def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verification:
     """Recompute the run in ``folder`` from its inputs and compare.
 
-    The rules of the placement and its frames, the baseline's score, the value of each
-    level that the checker knows, and placement.json and the CSV files against what the
-    run's records say.
+    The sums of all files; the rules of the placement and its frames, the baseline's score,
+    the value of each level that the checker knows, and placement.json and the CSV files
+    against what the run's records say. Raises InputError where the folder is no run, and
+    where its records are damaged although the sums are theirs.
     """
     checked: list[str] = []
     faults: list[str] = []
-    _check_answer(run, checked, faults)
-    _check_files(folder, run, checked, faults)
+    try:
+        run = read_records(folder, sums=False)
+    except InputError as error:
+        if is_run(folder):
+            _check_sums(folder, checked, faults)
+        if not faults:
+            raise
+        faults += [str(fault) for fault in error.faults]
+        return Verification(checked=tuple(checked), faults=tuple(faults))
+    if tell is not None:
+        tell("recomputing")
+    _check_sums(folder, checked, faults)
+    if unfit := list(contradictions(folder, run)):
+        faults += [str(fault) for fault in unfit]
+        faults += _rules_of_unfit(run)
+        checked.append("levels and files: not recomputed, the records contradict one another")
+    else:
+        _check_answer(run, checked, faults)
+        _check_files(folder, run, checked, faults)
     return Verification(checked=tuple(checked), faults=tuple(faults))
+
+
+def _check_sums(folder: Path, checked: list[str], faults: list[str]) -> None:
+    """Hold every file against SHA256SUMS, and name what is missing and what is too much."""
+    there = {path.name for path in folder.iterdir()}
+    faults += [f"{name}: is no file of a run" for name in sorted(there - RUN_FILES)]
+    try:
+        sums = read_sums(folder)
+        if sums is None:
+            text = "not there: the run is of an earlier version, or it was removed"
+            faults.append(f"{SUMS_FILE}: {text}; which files were edited cannot be told")
+            return
+        written = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+        if read_bytes(folder / SUMS_FILE) != written.encode():
+            faults.append(f"{SUMS_FILE}: was edited, its lines are not as they were written")
+    except InputError as error:
+        faults += [str(fault) for fault in error.faults]
+        return
+    for name in sorted({*sums, *RUN_FILES} - {SUMS_FILE}):
+        if name not in sums:
+            faults.append(f"{SUMS_FILE}: no line for {name}")
+        elif name not in there:
+            faults.append(f"{name}: is missing")
+        elif name in RUN_FILES:
+            faults += _sum_faults(folder / name, sums[name])
+    checked.append(f"sums: {len(RUN_FILES) - 1} files against {SUMS_FILE}")
+
+
+def _sum_faults(path: Path, expected: str) -> Iterator[str]:
+    try:
+        found = sum_of(read_bytes(path))
+    except InputError as error:
+        yield from map(str, error.faults)
+        return
+    if found != expected:
+        yield f"{path.name}: was changed after the run was written, its SHA-256 is another"
+
+
+def _rules_of_unfit(run: Run) -> list[str]:
+    """The rules that a placement breaks which no reader could work with: D1 names most."""
+    placement = run.result.placement
+    return [] if placement is None else list(map(str, check_placement(run.problem, placement)))
 
 
 def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
