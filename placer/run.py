@@ -392,8 +392,12 @@ def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
         for index, placed in enumerate(placement.domains):
             for found, expected in _misfits(run.problem, placed):
                 yield RESULT_FILE, f"{field}.domains[{index}]", found, expected
-    names = [frames.domain for frames in run.frames]
     expected_names = [placed.domain for placed in run.placed]
+    are_placed = set(expected_names)
+    for index, move in enumerate(run.result.moves):
+        if move.domain not in are_placed:
+            yield RESULT_FILE, f"moves[{index}].domain", repr(move.domain), "a placed domain"
+    names = [frames.domain for frames in run.frames]
     if names and names != expected_names:
         yield FRAMES_FILE, "domains", repr(names), f"the placed domains {expected_names!r}"
         return

@@ -98,8 +98,8 @@ def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator
             text = f"a run of {count} extents from machine frame {machine}, beyond the last frame"
         elif order not in ORDER_NAMES or min(count, step) < 1 or min(guest + 1, machine) < 0:
             text = f"a run of {count} extents of order {order} from guest frame {guest}"
-        elif count << order > int(host.total_pages[pnode]):
-            text = f"{count} extents of order {order}, more than pnode {pnode} has memory"
+        elif count << order > int(host.total_pages.sum()):
+            text = f"{count} extents of order {order}, more than {host.name} has memory"
         elif machine % (1 << order):
             text = f"an extent of order {order} at machine frame {machine}, which is not aligned"
         else:

@@ -33,6 +33,9 @@ _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""
 
 
+_SUMS_CHECKED = f"sums: {len(RUN_FILES) - 1} files against {SUMS_FILE}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What was recomputed, a line each, and what was found wrong."""
@@ -54,15 +57,16 @@ def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verif
     try:
         run = read_records(folder, sums=False)
     except InputError as error:
-        if is_run(folder):
-            _check_sums(folder, checked, faults)
+        faults += check_sums(folder) if is_run(folder) else ()
+        checked.append(_SUMS_CHECKED)
         if not faults:
             raise
         faults += [str(fault) for fault in error.faults]
         return Verification(checked=tuple(checked), faults=tuple(faults))
     if tell is not None:
         tell("recomputing")
-    _check_sums(folder, checked, faults)
+    faults += check_sums(folder)
+    checked.append(_SUMS_CHECKED)
     if unfit := list(contradictions(folder, run)):
         faults += [str(fault) for fault in unfit]
         faults += _rules_of_unfit(run)
@@ -73,30 +77,30 @@ def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verif
     return Verification(checked=tuple(checked), faults=tuple(faults))
 
 
-def _check_sums(folder: Path, checked: list[str], faults: list[str]) -> None:
-    """Hold every file against SHA256SUMS, and name what is missing and what is too much."""
+def check_sums(folder: Path) -> Iterator[str]:
+    """Yield what is not as SHA256SUMS of a run's folder says: files changed, missing, too many."""
     there = {path.name for path in folder.iterdir()}
-    faults += [f"{name}: is no file of a run" for name in sorted(there - RUN_FILES)]
+    for name in sorted(there - RUN_FILES):
+        yield f"{name}: is no file of a run"
     try:
         sums = read_sums(folder)
         if sums is None:
             text = "not there: the run is of an earlier version, or it was removed"
-            faults.append(f"{SUMS_FILE}: {text}; which files were edited cannot be told")
+            yield f"{SUMS_FILE}: {text}; which files were edited cannot be told"
             return
         written = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
         if read_bytes(folder / SUMS_FILE) != written.encode():
-            faults.append(f"{SUMS_FILE}: was edited, its lines are not as they were written")
+            yield f"{SUMS_FILE}: was edited, its lines are not as they were written"
     except InputError as error:
-        faults += [str(fault) for fault in error.faults]
+        yield from map(str, error.faults)
         return
     for name in sorted({*sums, *RUN_FILES} - {SUMS_FILE}):
         if name not in sums:
-            faults.append(f"{SUMS_FILE}: no line for {name}")
+            yield f"{SUMS_FILE}: no line for {name}"
         elif name not in there:
-            faults.append(f"{name}: is missing")
+            yield f"{name}: is missing"
         elif name in RUN_FILES:
-            faults += _sum_faults(folder / name, sums[name])
-    checked.append(f"sums: {len(RUN_FILES) - 1} files against {SUMS_FILE}")
+            yield from _sum_faults(folder / name, sums[name])
 
 
 def _sum_faults(path: Path, expected: str) -> Iterator[str]:
@@ -110,9 +114,12 @@ def _sum_faults(path: Path, expected: str) -> Iterator[str]:
 
 
 def _rules_of_unfit(run: Run) -> list[str]:
-    """The rules that a placement breaks which no reader could work with: D1 names most."""
+    """The rules that an answer breaks which no reader could work with."""
     placement = run.result.placement
-    return [] if placement is None else list(map(str, check_placement(run.problem, placement)))
+    if placement is None:
+        return []
+    found = check_placement(run.problem, placement, run.frames or None, run.result.moves)
+    return [str(violation) for violation in found]
 
 
 def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
