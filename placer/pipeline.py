@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import Final
@@ -98,10 +97,12 @@ def _go_on(
 
 
 def _share_for_patterns(limits: Limits) -> Limits:
-    """How long the fleet engine may take before the encoding does."""
+    """How long the fleet engine may take before the encoding does; by the clock only if asked."""
     if limits.work is not None:
         return replace(limits, work=_PATTERN_SHARE * limits.work)
-    seconds = min(_PATTERN_SHARE * (limits.time_limit or math.inf), _PATTERN_SECONDS)
+    if limits.time_limit is None:
+        return replace(limits, work=_PATTERN_SECONDS)
+    seconds = min(_PATTERN_SHARE * limits.time_limit, _PATTERN_SECONDS)
     return replace(limits, time_limit=seconds)
 
 
@@ -120,7 +121,11 @@ def _split_unequally(
     from placer.cpsat.sizing import find_unequal_sizes
 
     sizes, proven = find_unequal_sizes(
-        problem, seed=limits.seed, workers=limits.workers, time_limit=limits.time_limit
+        problem,
+        seed=limits.seed,
+        workers=limits.workers,
+        time_limit=limits.time_limit,
+        work=limits.most_work if limits.workers == 1 else limits.work,
     )
     if sizes:
         answer = search(problem, limits, sizes=sizes, progress=progress)

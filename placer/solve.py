@@ -37,7 +37,7 @@ _EXPLAIN_SHARE = 0.1
 """Of a limit of work, how much goes into reasons on top of it."""
 
 _EXPLAIN_SECONDS = 10.0
-"""However slow the machine, reasons take no longer."""
+"""Where there is a time limit, reasons take no longer, however slow the machine."""
 
 
 _MOST_LESSONS = 8
@@ -393,11 +393,9 @@ def _explain(
         return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
         return _name_unplaced(problem, answer, "no answer within the time limit")
-    seconds: float | None = _EXPLAIN_SECONDS
-    if limits.work is not None:
-        seconds = limits.time_limit
-    elif limits.time_limit is not None:
-        seconds = min(_EXPLAIN_SECONDS, limits.time_limit)
+    seconds = limits.time_limit  # without one no clock has a say in what is found
+    if seconds is not None and limits.work is None:
+        seconds = min(_EXPLAIN_SECONDS, seconds)
     from placer.cpsat.feasible import Questions
 
     work = _EXPLAIN_WORK

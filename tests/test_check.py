@@ -251,3 +251,10 @@ def test_a_misshapen_domain_is_reported_and_scored_as_nothing() -> None:
     odd = place_simply(problem, 0, 99)
     assert rules_broken(problem, odd) == {"D1 shape"}
     assert (score(problem, odd).placed, score(problem, odd).cost) == (0, 0)
+
+
+def test_a_domain_without_any_memory_is_misshapen() -> None:
+    problem = make_problem(make_host([4096] * 2), make_domain([1000], 2))
+    nothing = place_simply(problem, 0, 1, vnode_pages=[0], pages=[[0, 0]])
+    assert rules_broken(problem, nothing) == {"D1 shape"}
+    assert score(problem, nothing).placed == 0

@@ -93,12 +93,12 @@ class Questions:
     def _place_unequally(self, problem: Problem, box: TimeBox) -> Answer:
         """C4's last resort: vnodes of unequal sizes."""
         seconds = box.seconds_left()
-        left = max(box.meter.left or 0.0, 0.001)
         sizes, proven = find_unequal_sizes(
             problem,
             seed=self.limits.seed,
             workers=self.limits.workers,
-            time_limit=left if seconds is None else max(min(left, seconds), 0.001),
+            time_limit=None if seconds is None else max(seconds, 0.001),
+            work=max(box.meter.left or 0.0, 0.001),
         )
         if not sizes:
             return Answer(status="infeasible" if proven else "unknown")

@@ -12,14 +12,19 @@ from placer.problem import Problem
 
 
 def find_unequal_sizes(
-    problem: Problem, *, seed: int, workers: int, time_limit: float | None
+    problem: Problem,
+    *,
+    seed: int,
+    workers: int,
+    time_limit: float | None,
+    work: float | None = None,
 ) -> tuple[dict[str, Ints], bool]:
     """Return the vnode sizes of the domains that only an unequal split can place.
 
     As few domains as possible are split unequally; then the differences between
     largest and smallest vnode are least, then the vnodes fewest. Empty where
-    there is no such placement, or none was found in time. The second value says whether
-    all that was proven.
+    there is no such placement, or none was found in time (``time_limit`` in seconds,
+    ``work`` in deterministic time). The second value says whether all that was proven.
     """
     v = Variables(problem, spill=True, sized=True)
     add_constraints(v)
@@ -47,6 +52,8 @@ def find_unequal_sizes(
         solver = new_solver(seed=seed, workers=workers)
         if time_limit is not None:
             solver.parameters.max_time_in_seconds = time_limit / len(levels)
+        if work is not None:
+            solver.parameters.max_deterministic_time = work / len(levels)
         status = solver.solve(v.model)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return chosen, status == cp_model.INFEASIBLE

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from placer.check import check_placement
+from placer.check import Violation, check_placement
 from placer.cost import level_values
 from placer.errors import InputError
 from placer.placement import Placement
@@ -57,7 +57,7 @@ def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verif
     try:
         run = read_records(folder, sums=False)
     except InputError as error:
-        faults += check_sums(folder) if is_run(folder) else ()
+        faults += check_sums(folder) if _was_run(folder) else ()
         checked.append(_SUMS_CHECKED)
         if not faults:
             raise
@@ -67,14 +67,27 @@ def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verif
         tell("recomputing")
     faults += check_sums(folder)
     checked.append(_SUMS_CHECKED)
-    if unfit := list(contradictions(folder, run)):
-        faults += [str(fault) for fault in unfit]
-        faults += _rules_of_unfit(run)
+    unfit = [str(fault) for fault in contradictions(folder, run)]
+    violations = _violations(run)
+    faults += [*unfit, *map(str, violations)]
+    if unfit or any(violation.rule == "D1 shape" for violation in violations):
         checked.append("levels and files: not recomputed, the records contradict one another")
     else:
         _check_answer(run, checked, faults)
         _check_files(folder, run, checked, faults)
     return Verification(checked=tuple(checked), faults=tuple(faults))
+
+
+def _was_run(folder: Path) -> bool:
+    """Whether a run was written there, even if it has lost a record since."""
+    return is_run(folder) or (folder / SUMS_FILE).is_file()
+
+
+def _violations(run: Run) -> tuple[Violation, ...]:
+    placement = run.result.placement
+    if placement is None:
+        return ()
+    return check_placement(run.problem, placement, run.frames or None, run.result.moves)
 
 
 def check_sums(folder: Path) -> Iterator[str]:
@@ -113,15 +126,6 @@ def _sum_faults(path: Path, expected: str) -> Iterator[str]:
         yield f"{path.name}: was changed after the run was written, its SHA-256 is another"
 
 
-def _rules_of_unfit(run: Run) -> list[str]:
-    """The rules that an answer breaks which no reader could work with."""
-    placement = run.result.placement
-    if placement is None:
-        return []
-    found = check_placement(run.problem, placement, run.frames or None, run.result.moves)
-    return [str(violation) for violation in found]
-
-
 def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
     placement = run.result.placement
     if placement is None:
@@ -131,8 +135,6 @@ def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
         return
     if run.result.status not in ("optimal", "feasible"):
         faults.append(f"result.json: status {run.result.status} with a placement")
-    violations = check_placement(run.problem, placement, run.frames or None, run.result.moves)
-    faults += [str(violation) for violation in violations]
     checked.append(f"placement: {len(run.placed)} of {len(run.problem.domains)} domains, all rules")
     if run.frames:
         pages = sum(int(frames.run_pages.sum()) for frames in run.frames)
