@@ -151,11 +151,11 @@ QUICK: dict[str, Callable[[], Files]] = {
     **{f"auto {n}": lambda n=n: solved(auto_problem(n)) for n in range(2)},
     **{f"moves {n}": lambda n=n: run_of(swapping(n)) for n in range(2)},
     "live or not": lambda: run_of(moving(0)),
+    "what-if": what_if,
+    "fleet small": lambda: fleet("small", 2.0),
 }
 SLOW: dict[str, Callable[[], Files]] = {
-    "what-if": what_if,
     **{f"batch {n}": lambda n=n: solved(draw_batch(n), work=1.0) for n in range(4)},
-    "fleet small": lambda: fleet("small", 2.0),
     "fleet small, spread": lambda: fleet("small", 1.0, "spread"),
     "fleet small, pack": lambda: fleet("small", 1.0, "pack"),
     "fleet 1000x100-85": lambda: fleet("1000x100-85", 3.0),
