@@ -33,8 +33,8 @@ SOLVES = 10_000
 WINDOWS = 10
 
 DRAWN: dict[Callable[[int], Problem], tuple[int, ...]] = {
-    tiny_problem: (31, 36, 43, 0, 2, 25, 37, 4, 6, 33, 49, 46),
-    draw_problem: (3, 0, 29, 2, 8, 24),
+    tiny_problem: (31, 36, 43, 0, 2, 25, 37, 4, 6),
+    draw_problem: (3, 0, 29, 2),
     draw_fleet: (11, 16, 6, 14, 9, 25, 20, 3),
     auto_problem: (0,),
     lambda seed: moving(seed).problem: (0,),
