@@ -85,7 +85,7 @@ determinism: $(STAMP)
 	    name=$$($$python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
 	    [ ! -e build/determinism/$$name ] || continue; \
 	    venv=$(VENV); [ $$name = $$here ] || venv=.venv-$$name; \
-	    [ $$name = $$here ] || $(MAKE) install PYTHON=$$python VENV=$$venv; \
+	    [ $$name = $$here ] || $(MAKE) --silent install PYTHON=$$python VENV=$$venv; \
 	    $$venv/bin/python -m tests.determinism.cases $(CASES) >build/determinism/$$name; \
 	    diff build/determinism/$$here build/determinism/$$name; \
 	    echo "$$name: $$(wc -l <build/determinism/$$name) answers, the same bytes as under $$here"; \

@@ -19,12 +19,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.fleet_instance import read_instance
 from benchmarks.generate_single import make_problem
-from placer.policy import Policy
 from placer.problem import Problem
+from placer.read.policies import read_policy
 from placer.report.folder import run_files
 from placer.run import LOG_FILE, SUMS_FILE, Run
 from placer.solve import SolveOptions, solve
@@ -42,29 +43,38 @@ Files = dict[str, bytes]
 """What an answer consists of, by names."""
 
 
-def solved(problem: Problem, **options: object) -> Files:
+def solved(problem: Problem, options: SolveOptions) -> Files:
     """The files of the run that solves a problem, one worker, seed 0."""
-    solution = solve(problem, replace(SolveOptions(), **options))
-    run = Run(problem=problem, result=solution.result, frames=solution.frames)
+    solution = solve(problem, options)
+    return files_of(Run(problem=problem, result=solution.result, frames=solution.frames))
+
+
+def solve_drawn(draw: Callable[[int], Problem], number: int, work: float | None = None) -> Files:
+    """The files of the run that solves the problem that a number draws."""
+    return solved(draw(number), SolveOptions(work=work))
+
+
+def files_of(run: Run) -> Files:
+    """The files of a run."""
     return {name: text.encode() for name, text in run_files(run).items()}
 
 
-def run_of(run: Run) -> Files:
-    return {name: text.encode() for name, text in run_files(run).items()}
+def moved(make: Callable[[int], Run], number: int) -> Files:
+    """The files of a run with moves."""
+    return files_of(make(number))
 
 
 def single(number: int) -> Files:
     """The stored instance of that number of one domain on one host."""
     lines = (ROOT / "datasets" / "single" / "instances.jsonl").read_text("utf-8").splitlines()
-    return solved(make_problem(json.loads(lines[number])))
+    return solved(make_problem(json.loads(lines[number])), SolveOptions())
 
 
-def fleet(name: str, work: float, policy: str = "none") -> Files:
+def fleet(name: str, work: float, policy: str = "distance") -> Files:
     """A stored fleet, cut off by a limit of work, without reasons and comparisons."""
-    problem = replace(
-        read_instance(FLEET / f"{name}-domains.toml"), policy=Policy(name=policy, tie_break=policy)
-    )
-    return solved(problem, work=work, reasons=False, baselines=False)
+    stored = read_instance(FLEET / f"{name}-domains.toml")
+    problem = replace(stored, policy=read_policy(policy))
+    return solved(problem, SolveOptions(work=work, reasons=False, baselines=False))
 
 
 @contextmanager
@@ -144,18 +154,18 @@ QUICK: dict[str, Callable[[], Files]] = {
         place_seed("rc9"), ("export", "rc9", "--all", "--out", "exported"), ("pages", "rc9")
     ),
     "reasons": reasons,
-    **{f"single {n}": lambda n=n: single(n) for n in (0, 2, 3)},
-    **{f"tiny {n}": lambda n=n: solved(tiny_problem(n)) for n in range(20)},
-    **{f"features {n}": lambda n=n: solved(draw_problem(n)) for n in range(12)},
-    **{f"tiny fleet {n}": lambda n=n: solved(draw_fleet(n)) for n in range(6)},
-    **{f"auto {n}": lambda n=n: solved(auto_problem(n)) for n in range(2)},
-    **{f"moves {n}": lambda n=n: run_of(swapping(n)) for n in range(2)},
-    "live or not": lambda: run_of(moving(0)),
+    **{f"single {n}": partial(single, n) for n in (0, 2, 3)},
+    **{f"tiny {n}": partial(solve_drawn, tiny_problem, n) for n in range(20)},
+    **{f"features {n}": partial(solve_drawn, draw_problem, n) for n in range(12)},
+    **{f"tiny fleet {n}": partial(solve_drawn, draw_fleet, n) for n in range(6)},
+    **{f"auto {n}": partial(solve_drawn, auto_problem, n) for n in range(2)},
+    **{f"moves {n}": partial(moved, swapping, n) for n in range(2)},
+    "live or not": partial(moved, moving, 0),
     "what-if": what_if,
     "fleet small": lambda: fleet("small", 2.0),
 }
 SLOW: dict[str, Callable[[], Files]] = {
-    **{f"batch {n}": lambda n=n: solved(draw_batch(n), work=1.0) for n in range(4)},
+    **{f"batch {n}": partial(solve_drawn, draw_batch, n, work=1.0) for n in range(1, 4)},
     "fleet small, spread": lambda: fleet("small", 1.0, "spread"),
     "fleet small, pack": lambda: fleet("small", 1.0, "pack"),
     "fleet 1000x100-85": lambda: fleet("1000x100-85", 3.0),
