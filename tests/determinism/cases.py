@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.fleet_instance import read_instance
 from benchmarks.generate_single import make_problem
+from placer.cli.exit_code import ExitCode
 from placer.problem import Problem
 from placer.read.policies import read_policy
 from placer.report.folder import run_files
@@ -95,6 +96,8 @@ def commands(*lines: tuple[object, ...]) -> Files:
     with empty_folder() as folder:
         for number, arguments in enumerate(lines):
             ended = run_placer(*arguments)
+            if ended.code in (ExitCode.UNEXPECTED, ExitCode.INVALID):
+                raise RuntimeError(f"{arguments}: {ended.err}")
             found[f"said {number}"] = f"{ended.code}\n{ended.out}{ended.err}".encode()
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = path.relative_to(folder).as_posix()
@@ -117,29 +120,21 @@ def what_if() -> Files:
     """Every question that is asked of a finished run, in one process."""
     quick = ("--engine", "serial", "--work", "0.5", "--quiet")
     vm = ("--vm", "memory:1GiB vcpus:1")
+    study = ROOT / "datasets" / "study-seed"
     return commands(
         place_seed("rc9"),
-        (
-            "whatif",
-            "run",
-            ROOT / "datasets/study-seed/after-rc9.toml",
-            "--base",
-            "rc9",
-            "--out",
-            "a",
-            *quick,
-        ),
+        ("whatif", "run", study / "after-rc9.toml", "--base", "rc9", "--out", "a", *quick),
         ("whatif", "fail-each", "--base", "rc9", "--out", "b", *quick),
         ("whatif", "sweep", "--base", "rc9", "--set", "overcommit=1,2", "--out", "c", *quick),
         ("whatif", "headroom", "--base", "rc9", *vm, "--csv", "d.csv", "--quiet"),
-        ("whatif", "frontier", "--base", "rc9", "--csv", "e.csv", "--quiet"),
+        ("whatif", "frontier", "--base", "rc9", "--out", "e", *quick),
         ("report", "rc9", "--whatif", "a", "--html", "page.html", "--quiet"),
     )
 
 
 def reasons() -> Files:
     """Why guests do not fit after one another, and what would help."""
-    inventory = SEED / "heatpipe-before-rc9.toml"
+    inventory = SEED / "heatpipe-before-rcbig.toml"
     guests = (SEED / "rc9.cfg", SEED / "rcbig.cfg")
     return commands(
         ("explain", *guests, "--host", inventory, "--fallback", "--quiet"),

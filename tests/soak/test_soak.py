@@ -46,9 +46,7 @@ def test_ten_thousand_solves_leave_neither_memory_nor_threads_nor_files(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", policy_names())
-@pytest.mark.parametrize(
-    ("name", "work"), [("small", 0.5), ("small", 3.0), ("1000x100-85", 3.0), ("1000x100-97", 0.1)]
-)
+@pytest.mark.parametrize(("name", "work"), [("small", 0.5), ("small", 2.0), ("1000x100-85", 0.1)])
 def test_every_stored_fleet_checks_clean_with_every_policy(
     name: str, work: float, policy: str, tried: Callable[..., None]
 ) -> None:
