@@ -2,6 +2,8 @@
 # make studies the worked studies of reports/ again
 # make reliability  every fault of docs/reliability.md tried and counted anew
 # make fuzz    every reader against spoilt samples and the bytes that atheris makes up
+# make determinism  the same answers under every supported Python of this machine
+# make soak    10,000 solves in one process, and what they leave in its memory
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -16,7 +18,7 @@ PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 RUN = PATH="$(abspath $(BIN)):$$PATH"
 PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-.PHONY: help demo test lint types layers unit slow fuzz reliability reliability-check wheel-test constraints bench install format clean studies
+.PHONY: help demo test lint types layers unit slow fuzz determinism soak reliability reliability-check wheel-test constraints bench install format clean studies
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -75,6 +77,28 @@ slow: $(STAMP)
 # Every reader fuzzed, so many inputs each; longer by hand: CONTRIBUTING.md.
 fuzz: $(STAMP)
 	@$(PYTEST) tests/fuzz/test_readers.py
+
+# The answers to tests/determinism/cases.py under each Python that .ci/pythons finds, compared byte
+# by byte. Each has an environment of its own, that of the same version as this one excepted.
+CASES ?=
+
+determinism: $(STAMP)
+	@rm -rf build/determinism
+	@mkdir -p build/determinism
+	@set -e; here=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
+	for python in $(BIN)/python $$(bash .ci/pythons); do \
+	    name=$$($$python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
+	    [ ! -e build/determinism/$$name ] || continue; \
+	    venv=$(VENV); [ $$name = $$here ] || venv=.venv-$$name; \
+	    [ $$name = $$here ] || $(MAKE) --silent install PYTHON=$$python VENV=$$venv; \
+	    $$venv/bin/python -m tests.determinism.cases $(CASES) >build/determinism/$$name; \
+	    diff build/determinism/$$here build/determinism/$$name; \
+	    echo "$$name: $$(wc -l <build/determinism/$$name) answers, the same bytes as under $$here"; \
+	done
+
+# 10,000 solves, whose memory is measured on the way.
+soak: $(STAMP)
+	@$(RUN) python -m tests.soak.solves
 
 # The table of docs/reliability.md: each fault tried anew and counted. After `make unit` and
 # `make slow`, reliability-check holds what they have counted against it.

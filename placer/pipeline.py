@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -151,10 +150,12 @@ def _go_on(
 
 
 def _share_for_patterns(limits: Limits) -> Limits:
-    """How long the fleet engine may take before the encoding does."""
+    """How long the fleet engine may take before the encoding does; by the clock only if asked."""
     if limits.work is not None:
         return replace(limits, work=_PATTERN_SHARE * limits.work)
-    seconds = min(_PATTERN_SHARE * (limits.time_limit or math.inf), _PATTERN_SECONDS)
+    if limits.time_limit is None:
+        return replace(limits, work=_PATTERN_SECONDS)
+    seconds = min(_PATTERN_SHARE * limits.time_limit, _PATTERN_SECONDS)
     return replace(limits, time_limit=seconds)
 
 

@@ -33,7 +33,8 @@ from placer.problem import Group, Problem, Running, as_running, join_groups
 from placer.record import parse_json, restore_frames, restore_problem, restore_result
 from placer.result import Result
 from placer.spans import merge, subtract
-from placer.text_file import is_file, is_folder, read_text
+from placer.sums import parse_sums, sum_of
+from placer.text_file import decode_text, is_file, is_folder, read_bytes, read_text
 from placer.units import ORDER_NAMES
 
 PROBLEM_FILE: Final = "problem.json"
@@ -41,6 +42,9 @@ RESULT_FILE: Final = "result.json"
 FRAMES_FILE: Final = "frames.json"
 PLACEMENT_FILE: Final = "placement.json"
 LOG_FILE: Final = "run-log.json"
+SUMS_FILE: Final = "SHA256SUMS"
+"""The SHA-256 sum of each of the other files, as ``sha256sum`` writes and checks it."""
+
 CSV_NAMES: Final = (
     "placements",
     "vcpus",
@@ -59,6 +63,7 @@ RUN_FILES: Final = frozenset(
         FRAMES_FILE,
         PLACEMENT_FILE,
         LOG_FILE,
+        SUMS_FILE,
         *(f"{name}.csv" for name in CSV_NAMES),
     }
 )
@@ -211,9 +216,22 @@ def is_run(folder: Path) -> bool:
 def read_run(folder: Path) -> Run:
     """Return the run that ``folder`` holds.
 
-    Reads problem.json, result.json and frames.json alone. Raises InputError with every
-    fault where the folder is no run, a file is damaged, or the files contradict one
-    another. Whether the answer is right is the checker's question.
+    Reads problem.json, result.json and frames.json alone, which have to be what SHA256SUMS
+    says, where that is there. Raises InputError with every fault where the folder is no run,
+    a file was edited or is damaged, or the files contradict one another. Whether the answer
+    is right is the checker's question.
+    """
+    run = read_records(folder, sums=True)
+    if faults := list(contradictions(folder, run)):
+        raise InputError(faults)
+    return run
+
+
+def read_records(folder: Path, *, sums: bool) -> Run:
+    """Return what problem.json, result.json and frames.json of a run's folder say.
+
+    With ``sums`` they are held against SHA256SUMS, where that is there. Raises InputError
+    where the folder is no run, or a file is edited or damaged.
     """
     if not is_run(folder):
         found = "a folder without a run" if is_folder(folder) else "no such folder"
@@ -227,6 +245,7 @@ def read_run(folder: Path) -> Run:
         )
     faults: list[Fault] = []
     values: list[Any] = []
+    written = read_sums(folder) if sums else None
     for name, restore in (
         (PROBLEM_FILE, restore_problem),
         (RESULT_FILE, restore_result),
@@ -234,20 +253,44 @@ def read_run(folder: Path) -> Run:
     ):
         path = folder / name
         try:
-            values.append(restore(parse_json(read_text(path), str(path)), str(path)))
+            data = read_bytes(path)
+            if written is not None and written.get(name) != sum_of(data):
+                faults.append(_edited(path))
+            else:
+                text = decode_text(data, path)
+                values.append(restore(parse_json(text, str(path)), str(path)))
         except InputError as error:
             faults.extend(error.faults)
     if faults:
         raise InputError(faults)
     problem, result, frames = values
-    run = Run(problem=problem, result=result, frames=frames)
-    faults = [
-        Fault(source=str(folder / name), field=field, found=found, expected=expected)
-        for name, field, found, expected in _contradictions(run)
-    ]
-    if faults:
-        raise InputError(faults)
-    return run
+    return Run(problem=problem, result=result, frames=frames)
+
+
+def read_sums(folder: Path) -> dict[str, str] | None:
+    """Return what SHA256SUMS of a run says, by the names of the files; None where it is absent.
+
+    Raises InputError where it cannot be read or says something else.
+    """
+    path = folder / SUMS_FILE
+    if not os.path.lexists(path):
+        return None
+    return parse_sums(read_text(path), str(path))
+
+
+def _edited(path: Path) -> Fault:
+    return Fault(
+        source=str(path),
+        field="SHA-256",
+        found="a file that was changed after the run was written",
+        expected=f"what {SUMS_FILE} says; `placer check` tells more",
+    )
+
+
+def contradictions(folder: Path, run: Run) -> Iterator[Fault]:
+    """Yield what no reader of the run in ``folder`` could work with: shapes and ranges."""
+    for name, field, found, expected in _contradictions(run):
+        yield Fault(source=str(folder / name), field=field, found=found, expected=expected)
 
 
 def hosts_after(run: Run) -> tuple[Host, ...]:
@@ -365,8 +408,12 @@ def _contradictions(run: Run) -> Iterator[tuple[str, str, str, str]]:
         for index, placed in enumerate(placement.domains):
             for found, expected in _misfits(run.problem, placed):
                 yield RESULT_FILE, f"{field}.domains[{index}]", found, expected
-    names = [frames.domain for frames in run.frames]
     expected_names = [placed.domain for placed in run.placed]
+    are_placed = set(expected_names)
+    for index, move in enumerate(run.result.moves):
+        if move.domain not in are_placed:
+            yield RESULT_FILE, f"moves[{index}].domain", repr(move.domain), "a placed domain"
+    names = [frames.domain for frames in run.frames]
     if names and names != expected_names:
         yield FRAMES_FILE, "domains", repr(names), f"the placed domains {expected_names!r}"
         return

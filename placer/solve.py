@@ -39,7 +39,7 @@ _EXPLAIN_SHARE = 0.1
 """Of a limit of work, how much goes into reasons on top of it."""
 
 _EXPLAIN_SECONDS = 10.0
-"""However slow the machine, reasons take no longer."""
+"""Where there is a time limit, reasons take no longer, however slow the machine."""
 
 
 _TIMES_AT_ONCE = 2
@@ -497,10 +497,10 @@ def _explain(
         return _name_unplaced(problem, answer, "interrupted before a reason was found")
     if answer.status == "unknown":
         return _name_unplaced(problem, answer, "no answer within the time limit")
-    seconds = clock.seconds_left()
-    if limits.work is None:
-        seconds = _EXPLAIN_SECONDS if seconds is None else min(_EXPLAIN_SECONDS, seconds)
+    seconds = clock.seconds_left()  # without a limit no clock has a say in what is found
     if seconds is not None:
+        if limits.work is None:
+            seconds = min(_EXPLAIN_SECONDS, seconds)
         seconds = max(seconds, _LEAST_SECONDS)
     from placer.cpsat.feasible import Questions
 

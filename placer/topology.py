@@ -270,6 +270,8 @@ def _number(value: Any) -> int | None:
         return int(value) if value >= 0 else None
     if not isinstance(value, str) or not value.isascii() or not value.isalnum():
         return None
+    if value[:2].lower() in ("0b", "0o"):  # numbers to Python, not to xl
+        return None
     try:
         return int(value, 8) if value.startswith("0") and value.isdigit() else int(value, 0)
     except ValueError:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -17,23 +14,23 @@ from hypothesis import strategies as st
 
 from placer.answer import Limits
 from placer.check import check_placement, score
-from placer.cpulist import CpuList
-from placer.domain import Domain, VnodeMemory
+from placer.domain import VnodeMemory
 from placer.explain.count import misfit_of
 from placer.explain.room import Room
 from placer.fleet.part import may_run_on
-from placer.host import Host, RunningDomain
+from placer.host import RunningDomain
 from placer.pipeline import find_answer
-from placer.placement import PlacedDomain, Placement
-from placer.problem import Group, Problem
+from placer.placement import Placement
+from placer.problem import Problem
+from tests import sample_runs
+from tests.breakings.placements import auto_problem, break_placement
+from tests.breakings.table import PLACEMENTS
 from tests.brute_force import count_choices, solve_by_brute_force
 from tests.builders import make_domain, make_host, make_problem
 from tests.placements import place_simply, rules_broken
 from tests.strategies import tiny_problem
 
 Case = tuple[Problem, Placement]
-Breaking = Iterator[tuple[str, str, Problem, Placement]]
-"""The name of a mutation, the rule that it breaks, and the case that breaks it."""
 
 
 @cache
@@ -46,330 +43,20 @@ def valid_case(seed: int) -> Case | None:
     return None if optimum is None else (problem, optimum.placement)
 
 
-def with_domain(placement: Placement, number: int, **fields: Any) -> Placement:
-    placed = list(placement.domains)
-    placed[number] = replace(placed[number], **fields)
-    return replace(placement, domains=tuple(placed))
-
-
-def with_request(problem: Problem, name: str, **fields: Any) -> Problem:
-    domains = list(problem.domains)
-    index = problem.domain_index[name]
-    domains[index] = replace(domains[index], **fields)
-    return replace(problem, domains=tuple(domains))
-
-
-def with_host(problem: Problem, name: str, **fields: Any) -> Problem:
-    hosts = list(problem.hosts)
-    index = problem.host_index[name]
-    hosts[index] = replace(hosts[index], **fields)
-    return replace(problem, hosts=tuple(hosts))
-
-
-def changed(values: Any, index: Any, value: int) -> Any:
-    """Return a copy of an array with one entry changed."""
-    copy = np.array(values)
-    copy[index] = value
-    return copy
-
-
-def all_breakings(problem: Problem, placement: Placement) -> Breaking:
-    """Yield every named way to break a valid placement that has a domain placed."""
-    yield from _break_whole(problem, placement)
-    for number, placed in enumerate(placement.domains):
-        domain = problem.domains[problem.domain_index[placed.domain]]
-        host = problem.hosts[problem.host_index[placed.host]]
-        case = (problem, placement, number, domain, placed, host)
-        yield from _break_memory(*case)
-        yield from _break_vcpus(*case)
-        yield from _break_pcpus(*case)
-        yield from _break_requests(*case)
-        yield from _break_limits(*case)
-
-
-def _break_whole(problem: Problem, placement: Placement) -> Breaking:
-    placed = placement.domains
-    forgotten = replace(placement, domains=placed[1:])
-    yield "forget a domain", "D1 once", problem, forgotten
-    twice = replace(placement, domains=(placed[0], *placed))
-    yield "place a domain twice", "D1 once", problem, twice
-    left_out = replace(placement, domains=placed[1:], unplaced=(placed[0].domain,))
-    if not problem.allow_partial:
-        yield "leave out one that must be placed", "D1 left out", problem, left_out
-    stranger = replace(placed[0], domain="stranger")
-    yield (
-        "place a domain that nobody asked for",
-        "D1 once",
-        problem,
-        replace(placement, domains=(*placed, stranger)),
-    )
-    nowhere = with_domain(placement, 0, host="nowhere")
-    yield "place on a host that is not there", "D1 host", problem, nowhere
-    if len(placed) > 1:
-        backwards = replace(placement, domains=placed[::-1])
-        yield "turn the order round", "D1 order", problem, backwards
-    for keep, over in (("apart", "hosts"), ("apart", "pnodes")):
-        pair = (*placed[:1], *(one for one in placed[1:] if _meets(placed[0], one, over)))
-        if len(pair) > 1:
-            group = Group(name="new", keep=keep, over=over)
-            grouped = replace(problem, groups=(*problem.groups, group))
-            for one in pair:
-                index = problem.domain_index[one.domain]
-                names = (*problem.domains[index].groups, "new")
-                grouped = with_request(grouped, one.domain, groups=names)
-            yield f"keep {keep} over {over} what is together", "C3 group", grouped, placement
-
-
-def _meets(one: PlacedDomain, other: PlacedDomain, over: str) -> bool:
-    same_host = one.host == other.host
-    return same_host and (over == "hosts" or bool({*one.home.tolist()} & {*other.home.tolist()}))
-
-
-def _break_memory(
-    problem: Problem,
-    placement: Placement,
-    number: int,
-    domain: Domain,
-    placed: PlacedDomain,
-    host: Host,
-) -> Breaking:
-    for vnode in range(placed.num_vnodes):
-        home, on = int(placed.home[vnode]), placed.pages[vnode]
-        if not on.sum():
-            continue
-        less = changed(placed.pages, (vnode, home), int(on[home]) - 1)
-        lost = with_domain(placement, number, pages=less)
-        yield "lose a page", "D2 pages", problem, lost
-        grown = with_domain(
-            placement,
-            number,
-            pages=changed(placed.pages, (vnode, home), int(on[home]) + 1),
-            vnode_pages=changed(placed.vnode_pages, vnode, int(on.sum()) + 1),
-        )
-        yield "give a page too many", "D2 size", problem, grown
-        if host.num_pnodes == 1:
-            continue
-        other = (home + 1) % host.num_pnodes
-        moved = with_domain(placement, number, home=changed(placed.home, vnode, other))
-        strict = domain.memory[vnode].policy == "strict"
-        rule = "D2 strict" if strict else "D2 home"
-        yield "call another pnode home", rule, problem, moved
-        pages = changed(less, (vnode, other), int(on[other]) + 1)
-        spilled = with_domain(placement, number, pages=pages)
-        rule = "D2 strict" if strict else "D2 granules"
-        yield "spill a single page", rule, problem, spilled
-        if not strict and int(on[home]) == int(on.sum()) > 512:
-            memory = list(domain.memory)
-            memory[vnode] = VnodeMemory(policy="interleave", interleave_width=host.num_pnodes)
-            asked = with_request(problem, domain.name, memory=tuple(memory))
-            yield "interleave what lies on one pnode", "D2 interleave", asked, placement
-
-
-def _break_vcpus(
-    problem: Problem,
-    placement: Placement,
-    number: int,
-    domain: Domain,
-    placed: PlacedDomain,
-    host: Host,
-) -> Breaking:
-    mapping = placed.vcpu_to_vnode
-    if placed.num_vnodes > 1:
-        other = (int(mapping[0]) + 1) % placed.num_vnodes
-        wrong = with_domain(placement, number, vcpu_to_vnode=changed(mapping, 0, other))
-        if domain.vcpu_to_vnode is not None:
-            yield "give a vcpu to another vnode", "D3 map", problem, wrong
-        elif mapping[0] != mapping[-1]:
-            backwards = with_domain(placement, number, vcpu_to_vnode=mapping[::-1])
-            yield "number the vcpus backwards", "D3 blocks", problem, backwards
-        if domain.vcpu_to_vnode is None:
-            most = np.bincount(mapping, minlength=placed.num_vnodes)
-            bounds = [(0, max(0, int(count) - 1)) for count in most]
-            bounded = with_request(problem, domain.name, vcpu_bounds=bounds)
-            yield "allow fewer vcpus", "D3 bounds", bounded, placement
-    if host.num_pnodes > 1:
-        other = (int(placed.vcpu_to_pnode[0]) + 1) % host.num_pnodes
-        pnodes = changed(placed.vcpu_to_pnode, 0, other)
-        apart = with_domain(placement, number, vcpu_to_pnode=pnodes)
-        yield "name a pcpu of another pnode", "D4 pnode", problem, apart
-    absent = changed(placed.vcpu_to_pcpu, 0, int(host.pcpu_ids[-1]) + 1)
-    yield (
-        "name a pcpu that is not there",
-        "D1 shape",
-        problem,
-        with_domain(placement, number, vcpu_to_pcpu=absent),
-    )
-    short = with_domain(placement, number, vcpu_to_pnode=placed.vcpu_to_pnode[1:])
-    yield "forget a vcpu", "D1 shape", problem, short
-    others = frozenset(host.pcpu_ids.tolist()) - {int(placed.vcpu_to_pcpu[0])}
-    if others:
-        masks = (CpuList.of(others), *domain.hard_affinity[1:])
-        pinned = with_request(problem, domain.name, hard_affinity=masks)
-        yield "pin a vcpu elsewhere", "C3 hard affinity", pinned, placement
-    if (placed.home[mapping] != placed.vcpu_to_pnode).any():
-        kept = with_request(problem, domain.name, cpu_spill="never")
-        yield "forbid the spill there is", "C6 cpu spill", kept, placement
-
-
-def _break_pcpus(
-    problem: Problem,
-    placement: Placement,
-    number: int,
-    domain: Domain,
-    placed: PlacedDomain,
-    host: Host,
-) -> Breaking:
-    pcpu = int(placed.vcpu_to_pcpu[0])
-    guard = RunningDomain(
-        name="guard",
-        pages=[0] * host.num_pnodes,
-        vcpus_on=[0] * host.num_pnodes,
-        dedicated_pcpus=(pcpu,),
-    )
-    taken = with_host(problem, host.name, running=(*host.running, guard))
-    yield "let a running domain hold the pcpu", "C2 dedicated", taken, placement
-    if domain.num_vcpus > 1:
-        crowded = with_domain(
-            placement,
-            number,
-            vcpu_to_pcpu=[pcpu] * domain.num_vcpus,
-            vcpu_to_pnode=[int(placed.vcpu_to_pnode[0])] * domain.num_vcpus,
-        )
-        if domain.dedicated:
-            yield "give two dedicated vcpus one pcpu", "C2 dedicated", problem, crowded
-        elif domain.num_vcpus > ceil(host.overcommit):
-            yield "crowd one pcpu", "C2 crowd", problem, crowded
-    if not domain.dedicated:
-        busy = RunningDomain(
-            name="busy", pages=[0] * host.num_pnodes, vcpus_on=[1000] * host.num_pnodes
-        )
-        full = with_host(problem, host.name, running=(*host.running, busy))
-        yield "fill the pnode with running vcpus", "C2 pnode", full, placement
-    if domain.dedicated and placed.empty_siblings and domain.thread_policy == "isolate":
-        crossed = with_domain(placement, number, empty_siblings=())
-        yield "forget the empty siblings", "C2 threads", problem, crossed
-    if host.num_pcpus == len(set(host.pcpu_core.tolist())) and domain.dedicated:
-        paired = with_request(problem, domain.name, thread_policy="require")
-        yield "require siblings where there are none", "C2 threads", paired, placement
-    idle = sorted(set(host.pcpu_ids.tolist()) - set(placed.vcpu_to_pcpu.tolist()))
-    if idle and not domain.dedicated:
-        hoard = with_domain(placement, number, empty_siblings=tuple(idle[:1]))
-        yield "keep a pcpu empty for nothing", "C2 threads", problem, hoard
-
-
-def _break_requests(
-    problem: Problem,
-    placement: Placement,
-    number: int,
-    domain: Domain,
-    placed: PlacedDomain,
-    host: Host,
-) -> Breaking:
-    if host.num_pnodes > 1:
-        asked = changed(domain.vnode_pnode, 0, (int(placed.home[0]) + 1) % host.num_pnodes)
-        yield (
-            "ask for another pnode",
-            "C3 pnode",
-            with_request(problem, domain.name, vnode_pnode=asked),
-            placement,
-        )
-    if len(set(placed.home.tolist())) < placed.num_vnodes:
-        distinct = with_request(problem, domain.name, distinct_pnodes=True)
-        yield "ask for distinct pnodes", "C3 distinct", distinct, placement
-    forbidden = with_request(problem, domain.name, forbidden_hosts=(host.name,))
-    yield "forbid the host", "C3 host", forbidden, placement
-    none_left = with_request(problem, domain.name, hosts=())
-    yield "allow no host", "C3 host", none_left, placement
-    for vnode, memory in zip(placed.vcpu_to_vnode.tolist(), placed.vcpu_to_pnode, strict=True):
-        far = np.flatnonzero(placed.pages[vnode])
-        far = far[far != memory]
-        if len(far) and domain.access is None:
-            cut = changed(host.distances, (int(memory), int(far[0])), 255)
-            unreachable = with_host(problem, host.name, distances=cut)
-            yield "cut the way to the memory", "C5 unreachable", unreachable, placement
-
-
-def _break_limits(
-    problem: Problem,
-    placement: Placement,
-    number: int,
-    domain: Domain,
-    placed: PlacedDomain,
-    host: Host,
-) -> Breaking:
-    most = int(placed.pages_on.argmax())
-    room = int(host.free_pages[most]) - int(placed.pages_on[most])
-    kept = changed(host.reserve_pages, most, room + 1)
-    reserved = with_host(problem, host.name, reserve_pages=kept)
-    yield "keep back what is used", "C1 memory", reserved, placement
-    home = int(placed.home[0])
-    exact = int(host.free_pages[home]) - sum(
-        int(one.pages_on[home]) for one in placement.domains if one.host == host.name
-    )
-    if exact >= 0:
-        overhead = with_host(
-            problem, host.name, reserve_pages=changed(host.reserve_pages, home, exact)
-        )
-        yield "leave no room for the overhead", "C1 memory", overhead, placement
-    if (placed.pages >= 512).any():
-        crumbs = [(p, (p << 24) + 512 * k + 1, 500) for p in range(host.num_pnodes) for k in (0, 1)]
-        fragmented = with_host(problem, host.name, free_spans=crumbs)
-        orders = [9] * domain.num_vnodes
-        large = with_request(fragmented, domain.name, page_order=orders)
-        yield "want large pages of fragments", "C1 page size", large, placement
-
-
-BREAKINGS = {
-    "allow fewer vcpus",
-    "allow no host",
-    "ask for another pnode",
-    "ask for distinct pnodes",
-    "call another pnode home",
-    "crowd one pcpu",
-    "cut the way to the memory",
-    "fill the pnode with running vcpus",
-    "forbid the host",
-    "forbid the spill there is",
-    "forget a domain",
-    "forget a vcpu",
-    "forget the empty siblings",
-    "give a page too many",
-    "give a vcpu to another vnode",
-    "give two dedicated vcpus one pcpu",
-    "interleave what lies on one pnode",
-    "keep a pcpu empty for nothing",
-    "keep apart over hosts what is together",
-    "keep apart over pnodes what is together",
-    "keep back what is used",
-    "leave no room for the overhead",
-    "leave out one that must be placed",
-    "let a running domain hold the pcpu",
-    "lose a page",
-    "name a pcpu of another pnode",
-    "name a pcpu that is not there",
-    "number the vcpus backwards",
-    "pin a vcpu elsewhere",
-    "place a domain that nobody asked for",
-    "place a domain twice",
-    "place on a host that is not there",
-    "require siblings where there are none",
-    "spill a single page",
-    "turn the order round",
-    "want large pages of fragments",
-}
-
-
 def test_every_named_way_to_break_a_placement_is_drawn_and_caught() -> None:
     drawn: Counter[str] = Counter()
-    for seed in range(150):
-        case = valid_case(seed)
+    autos = [sample_runs.solved(auto_problem(seed)) for seed in range(5)]
+    cases = [valid_case(seed) for seed in range(150)]
+    cases += [(run.problem, run.result.placement) for run in autos if run.result.placement]
+    for seed, case in enumerate(cases):
         if case is None or not case[1].domains:
             continue
         assert check_placement(*case) == ()
-        for name, rule, problem, placement in all_breakings(*case):
+        for name, rule, problem, placement in break_placement(*case):
             drawn[name] += 1
+            assert rule in PLACEMENTS[name]
             assert rule in rules_broken(problem, placement), f"seed {seed}: {name}"
-    assert set(drawn) == BREAKINGS
+    assert set(drawn) == set(PLACEMENTS)
     assert min(drawn.values()) >= 3
 
 
@@ -381,7 +68,7 @@ def test_whatever_is_broken_the_checker_names_the_rule(seed: int, data: st.DataO
     assert case is not None
     assert check_placement(*case) == ()
     name, rule, problem, placement = data.draw(
-        st.sampled_from(list(all_breakings(*case))), label="broken"
+        st.sampled_from(list(break_placement(*case))), label="broken"
     )
     assert rule in rules_broken(problem, placement), name
 
@@ -564,3 +251,10 @@ def test_a_misshapen_domain_is_reported_and_scored_as_nothing() -> None:
     odd = place_simply(problem, 0, 99)
     assert rules_broken(problem, odd) == {"D1 shape"}
     assert (score(problem, odd).placed, score(problem, odd).cost) == (0, 0)
+
+
+def test_a_domain_without_any_memory_is_misshapen() -> None:
+    problem = make_problem(make_host([4096] * 2), make_domain([1000], 2))
+    nothing = place_simply(problem, 0, 1, vnode_pages=[0], pages=[[0, 0]])
+    assert rules_broken(problem, nothing) == {"D1 shape"}
+    assert score(problem, nothing).placed == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,11 @@ from placer.errors import InputError
 from placer.frames import DomainFrames
 from placer.host import Host
 from placer.report.folder import write_run
-from placer.run import Run, hosts_after, is_run, read_run
+from placer.run import SUMS_FILE, Run, hosts_after, is_run, read_run
 from tests import sample_runs
 from tests.builders import make_domain, make_host, make_problem
+from tests.edited_runs import edit as edit_run
+from tests.edited_runs import sum_again
 
 
 @pytest.fixture
@@ -72,6 +73,7 @@ def test_every_damaged_file_of_a_run_is_named_at_once(folder: Path) -> None:
     (folder / "problem.json").write_text("{", encoding="utf-8")
     (folder / "result.json").write_bytes(b"\xff\xfe")
     (folder / "frames.json").write_text('{"schema_version": 9, "domains": []}', encoding="utf-8")
+    sum_again(folder)
     with pytest.raises(InputError) as caught:
         read_run(folder)
     assert [Path(fault.source).name for fault in caught.value.faults] == [
@@ -81,11 +83,31 @@ def test_every_damaged_file_of_a_run_is_named_at_once(folder: Path) -> None:
     ]
 
 
-def change(folder: Path, name: str, edit: Callable[[Any], object]) -> None:
-    """Edit one JSON file of a run in place."""
-    data = json.loads((folder / name).read_text(encoding="utf-8"))
-    edit(data)
-    (folder / name).write_text(json.dumps(data), encoding="utf-8")
+@pytest.mark.parametrize("name", ["problem.json", "result.json", "frames.json"])
+def test_a_record_that_was_edited_is_refused_and_named(name: str, folder: Path) -> None:
+    edit_run(folder, name, lambda data: None, with_sums=False)
+    with pytest.raises(InputError) as caught:
+        read_run(folder)
+    (fault,) = caught.value.faults
+    assert (fault.source, fault.field) == (str(folder / name), "SHA-256")
+    sum_again(folder)
+    assert read_run(folder) == sample_runs.rc9()
+
+
+def test_a_record_without_a_sum_is_refused_and_a_run_without_sums_is_read(folder: Path) -> None:
+    sums = folder / SUMS_FILE
+    lines = sums.read_text(encoding="utf-8").splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if "frames" not in line), encoding="utf-8")
+    with pytest.raises(InputError, match=r"frames\.json: SHA-256"):
+        read_run(folder)
+    sums.unlink()
+    assert read_run(folder) == sample_runs.rc9()
+
+
+def test_files_that_only_people_read_are_not_held_against_their_sums(folder: Path) -> None:
+    (folder / "vcpus.csv").unlink()
+    (folder / "placement.json").write_text("{}", encoding="utf-8")
+    assert read_run(folder) == sample_runs.rc9()
 
 
 def placed_of(data: Any) -> Any:
@@ -124,7 +146,7 @@ def placed_of(data: Any) -> Any:
 def test_files_that_contradict_one_another_are_refused(
     folder: Path, name: str, edit: Callable[[Any], object], field: str
 ) -> None:
-    change(folder, name, edit)
+    edit_run(folder, name, edit)
     with pytest.raises(InputError) as caught:
         read_run(folder)
     assert {(Path(fault.source).name, fault.field) for fault in caught.value.faults} >= {

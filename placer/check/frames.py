@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from placer.arrays import Ints, one_by_one
+from placer.arrays import Ints
 from placer.check.violation import Triple, Violation
 from placer.domain import Domain
 from placer.frames import (
     GUEST_FRAME,
     GUEST_STEP,
     MACHINE_FRAME,
+    MAX_FRAME,
     NUM_EXTENTS,
     ORDER,
     OUTSIDE,
@@ -23,7 +25,6 @@ from placer.frames import (
 )
 from placer.host import Host
 from placer.placement import PlacedDomain
-from placer.topology import video_bytes
 from placer.units import ORDER_NAMES, PAGE_BYTES, PAGES_PER_MIB
 
 FOUR_GIB_FRAME = 1 << 20
@@ -32,6 +33,12 @@ VGA_HOLE = (0xA0, 0xC0)
 
 SPECIAL_PAGES = 16
 """Pages at no guest address that an HVM guest without a graphics card has too."""
+
+VIDEO_MIB = {"none": 0, "cirrus": 8, "stdvga": 16, "qxl": 128}
+"""Video memory of an HVM guest by ``vga``, with upstream QEMU (libxl_create.c)."""
+
+XL_NUMBER = re.compile(r"0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*)")
+"""What xl takes for a number (strtoul): hexadecimal, octal or decimal."""
 
 ONE_MIB = 1 << 20
 E820_RAM, E820_UNUSABLE = 1, 5
@@ -87,8 +94,12 @@ def check_extents(frames: DomainFrames, num_vnodes: int, host: Host) -> Iterator
         vnode, pnode, order, guest, machine, count, step = run
         if not (0 <= vnode < num_vnodes and 0 <= pnode < host.num_pnodes):
             text = f"a run for vnode {vnode} on pnode {pnode}"
+        elif not all(number <= MAX_FRAME for number in (guest, machine, count, step)):
+            text = f"a run of {count} extents from machine frame {machine}, beyond the last frame"
         elif order not in ORDER_NAMES or min(count, step) < 1 or min(guest + 1, machine) < 0:
             text = f"a run of {count} extents of order {order} from guest frame {guest}"
+        elif count << order > int(host.total_pages.sum()):
+            text = f"{count} extents of order {order}, more than {host.name} has memory"
         elif machine % (1 << order):
             text = f"an extent of order {order} at machine frame {machine}, which is not aligned"
         else:
@@ -113,7 +124,7 @@ def check_pages(
     bound = DomainFrames(domain=frames.domain, host=frames.host, runs=frames.runs[~loose])
     missing = placed.pages - bound.pages_on(placed.num_vnodes, num_pnodes)
     sizes = domain.pages_with_addresses(placed.vnode_pages).copy()
-    video = min(video_bytes(domain) // PAGE_BYTES, int(sizes[0]))
+    video = min(video_pages(domain), int(sizes[0]))
     sizes[0] -= video
     ends = np.minimum(np.cumsum(sizes), VGA_HOLE[1])
     low = np.diff(ends, prepend=0)
@@ -214,7 +225,7 @@ def check_ballooned_frames(
         yield Violation("F5 guest frames", frames.domain, "a guest frame is backed twice")
     sizes = domain.pages_with_addresses(placed.vnode_pages).tolist()
     if domain.type == "hvm":
-        sizes[0] -= min(video_bytes(domain) // PAGE_BYTES, sizes[0])
+        sizes[0] -= min(video_pages(domain), sizes[0])
     holes = guest_holes(domain, host)
     device = next((hole for hole in holes if hole[1] == FOUR_GIB_FRAME), None)
     for hole_start, hole_end in holes:
@@ -241,12 +252,37 @@ def guest_blocks(runs: Ints) -> tuple[Ints, Ints, Ints]:
     """
     runs = runs[runs[:, GUEST_FRAME] != OUTSIDE]
     apart = runs[:, GUEST_STEP] > 1
-    row, place = one_by_one(np.where(apart, runs[:, NUM_EXTENTS], 1))
+    blocks = np.where(apart, runs[:, NUM_EXTENTS], 1)
+    row = np.repeat(np.arange(len(runs)), blocks)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
     orders = runs[row, ORDER]
     starts = runs[row, GUEST_FRAME] + (place * runs[row, GUEST_STEP] << orders)
     ends = starts + (np.where(apart[row], 1, runs[row, NUM_EXTENTS]) << orders)
     by_start = np.argsort(starts, kind="stable")
     return starts[by_start], ends[by_start], runs[row, VNODE][by_start]
+
+
+def video_pages(domain: Domain) -> int:
+    """Return the pages of video memory that an HVM guest has of vnode 0: videoram, else by vga."""
+    given = dict(domain.extra)
+    megabytes = xl_number(given.get("videoram"))
+    if megabytes is None:
+        standard = "stdvga" if xl_number(given.get("stdvga")) else "cirrus"
+        card = given.get("vga", standard)
+        megabytes = VIDEO_MIB.get(card if isinstance(card, str) else "", VIDEO_MIB["cirrus"])
+    return megabytes * PAGES_PER_MIB if domain.type == "hvm" else 0
+
+
+def xl_number(value: object) -> int | None:
+    """Return what xl reads as a number: decimal, 0x hexadecimal or 0 octal; None for others."""
+    if isinstance(value, int):
+        return int(value) if value >= 0 else None
+    match = XL_NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    return next(
+        int(text, base) for text, base in zip(match.groups(), (16, 8, 10), strict=True) if text
+    )
 
 
 def guest_holes(domain: Domain, host: Host) -> list[tuple[int, int]]:

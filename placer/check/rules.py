@@ -65,6 +65,8 @@ def check_shape(domain: Domain, placed: PlacedDomain, host: Host) -> Iterator[Vi
         wrong.append(f"host {host.name} has no pcpus {absent}")
     if not wrong and ((placed.pages < 0).any() or (placed.vnode_pages < 0).any()):
         wrong.append("pages are never negative")
+    if not wrong and not placed.vnode_pages.any():
+        wrong.append("no vnode has memory")
     for text in wrong:
         yield Violation("D1 shape", domain.name, text)
 

@@ -19,11 +19,8 @@ def check(
     """Recompute RUN from its inputs, without the solver, and say what does not agree."""
     with progress(f"reading {run}", quiet=quiet) as tell:
         from placer.report.verify import verify_run
-        from placer.run import read_run
 
-        finished = read_run(run)
-        tell("recomputing")
-        verification = verify_run(run, finished)
+        verification = verify_run(run, tell)
     write_out("".join(f"{line}\n" for line in verification.checked))
     for fault in verification.faults:
         say(f"error: {fault}")

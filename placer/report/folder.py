@@ -19,15 +19,17 @@ from placer.run import (
     PROBLEM_FILE,
     RESULT_FILE,
     RUN_FILES,
+    SUMS_FILE,
     Run,
     is_run,
 )
+from placer.sums import format_sums
 
 _TRIES: Final = 100
 
 
 def run_files(run: Run) -> dict[str, str]:
-    """Return the text of every file of a run's folder but the log, by name.
+    """Return the text of every file of a run's folder but the log and the sums, by name.
 
     Equal runs have equal texts: nothing here comes from the clock or the machine.
     """
@@ -53,6 +55,7 @@ def write_run(folder: Path, run: Run, *, log: Mapping[str, Any]) -> None:
     """
     refuse_unless_replaceable(folder)
     files = {**run_files(run), LOG_FILE: format_json(dict(log))}
+    files[SUMS_FILE] = format_sums(files)
     target = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps symbolic links, unlike resolve
     try:
         with parents_made(target.parent), begun_folder(target) as fresh:

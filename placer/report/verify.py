@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from placer.check import check_placement
+from placer.check import Violation, check_placement
 from placer.cost import level_values
 from placer.errors import InputError
 from placer.placement import Placement
 from placer.record import parse_json
 from placer.report.folder import run_files
 from placer.result import Level
-from placer.run import CSV_NAMES, PLACEMENT_FILE, Run
-from placer.text_file import read_text
+from placer.run import (
+    CSV_NAMES,
+    PLACEMENT_FILE,
+    RUN_FILES,
+    SUMS_FILE,
+    Run,
+    contradictions,
+    is_run,
+    read_records,
+    read_sums,
+)
+from placer.sums import sum_of
+from placer.text_file import read_bytes, read_text
 
 _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""
+
+
+_SUMS_CHECKED = f"sums: {len(RUN_FILES) - 1} files against {SUMS_FILE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +44,86 @@ class Verification:
     faults: tuple[str, ...]
 
 
-def verify_run(folder: Path, run: Run) -> Verification:
+def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verification:
     """Recompute the run in ``folder`` from its inputs and compare.
 
-    The rules of the placement and its frames, the baseline's score, the value of each
-    level that the checker knows, and placement.json and the CSV files against what the
-    run's records say.
+    The sums of all files; the rules of the placement and its frames, the baseline's score,
+    the value of each level that the checker knows, and placement.json and the CSV files
+    against what the run's records say. Raises InputError where the folder is no run, and
+    where its records are damaged although the sums are theirs.
     """
     checked: list[str] = []
     faults: list[str] = []
-    _check_answer(run, checked, faults)
-    _check_files(folder, run, checked, faults)
+    try:
+        run = read_records(folder, sums=False)
+    except InputError as error:
+        faults += check_sums(folder) if _was_run(folder) else ()
+        checked.append(_SUMS_CHECKED)
+        if not faults:
+            raise
+        faults += [str(fault) for fault in error.faults]
+        return Verification(checked=tuple(checked), faults=tuple(faults))
+    if tell is not None:
+        tell("recomputing")
+    faults += check_sums(folder)
+    checked.append(_SUMS_CHECKED)
+    unfit = [str(fault) for fault in contradictions(folder, run)]
+    violations = _violations(run)
+    faults += [*unfit, *map(str, violations)]
+    if unfit or any(violation.rule == "D1 shape" for violation in violations):
+        checked.append("levels and files: not recomputed, the records contradict one another")
+    else:
+        _check_answer(run, checked, faults)
+        _check_files(folder, run, checked, faults)
     return Verification(checked=tuple(checked), faults=tuple(faults))
+
+
+def _was_run(folder: Path) -> bool:
+    """Whether a run was written there, even if it has lost a record since."""
+    return is_run(folder) or (folder / SUMS_FILE).is_file()
+
+
+def _violations(run: Run) -> tuple[Violation, ...]:
+    placement = run.result.placement
+    if placement is None:
+        return ()
+    return check_placement(run.problem, placement, run.frames or None, run.result.moves)
+
+
+def check_sums(folder: Path) -> Iterator[str]:
+    """Yield what is not as SHA256SUMS of a run's folder says: files changed, missing, too many."""
+    there = {path.name for path in folder.iterdir()}
+    for name in sorted(there - RUN_FILES):
+        yield f"{name}: is no file of a run"
+    try:
+        sums = read_sums(folder)
+        if sums is None:
+            text = "not there: the run is of an earlier version, or it was removed"
+            yield f"{SUMS_FILE}: {text}; which files were edited cannot be told"
+            return
+        written = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+        if read_bytes(folder / SUMS_FILE) != written.encode():
+            yield f"{SUMS_FILE}: was edited, its lines are not as they were written"
+    except InputError as error:
+        yield from map(str, error.faults)
+        return
+    for name in sorted({*sums, *RUN_FILES} - {SUMS_FILE}):
+        if name not in sums:
+            yield f"{SUMS_FILE}: no line for {name}"
+        elif name not in there:
+            yield f"{name}: is missing"
+        elif name in RUN_FILES:
+            yield from _sum_faults(folder / name, sums[name])
+
+
+def _sum_faults(path: Path, expected: str) -> Iterator[str]:
+    try:
+        found = sum_of(read_bytes(path))
+    except InputError as error:
+        yield from map(str, error.faults)
+        return
+    if found != expected:
+        yield f"{path.name}: was changed after the run was written, its SHA-256 is another"
 
 
 def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
@@ -53,8 +135,6 @@ def _check_answer(run: Run, checked: list[str], faults: list[str]) -> None:
         return
     if run.result.status not in ("optimal", "feasible"):
         faults.append(f"result.json: status {run.result.status} with a placement")
-    violations = check_placement(run.problem, placement, run.frames or None, run.result.moves)
-    faults += [str(violation) for violation in violations]
     checked.append(f"placement: {len(run.placed)} of {len(run.problem.domains)} domains, all rules")
     if run.frames:
         pages = sum(int(frames.run_pages.sum()) for frames in run.frames)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from placer import aside
 from placer.errors import InputError
 from placer.report.folder import refuse_unless_replaceable, run_files, write_run
-from placer.run import LOG_FILE, RUN_FILES, Run, read_run
+from placer.run import LOG_FILE, RUN_FILES, SUMS_FILE, Run, read_run
 from tests import sample_runs
 from tests.builders import make_domain, make_host, make_problem
 from tests.export.runs import rc9_run, renamed
@@ -43,7 +44,19 @@ def test_equal_questions_give_equal_bytes_but_for_the_log(seed: int, tmp_path: P
         write_run(tmp_path / name, run, log={"name": name})
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert one.pop(LOG_FILE) != two.pop(LOG_FILE)
+    for files in (one, two):
+        sums = files[SUMS_FILE].splitlines()
+        assert len(sums) == len(RUN_FILES) - 1
+        files[SUMS_FILE] = b"\n".join(line for line in sums if LOG_FILE.encode() not in line)
     assert one == two
+
+
+def test_the_sums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", renamed(rc9_run(), "gäste"), log={"seconds": 1.0})
+    command = ["sha256sum", "--check", "--strict", "--quiet", SUMS_FILE]
+    assert subprocess.run(command, cwd=tmp_path / "run", check=False).returncode == 0
+    (tmp_path / "run" / LOG_FILE).write_text("{}", encoding="utf-8")
+    assert subprocess.run(command, cwd=tmp_path / "run", check=False).returncode == 1
 
 
 def test_files_are_utf_8_with_line_feeds(tmp_path: Path) -> None:

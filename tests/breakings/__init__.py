@@ -1,0 +1,1 @@
+"""Valid runs broken in named ways, for the tests of the checker."""
