@@ -11,13 +11,13 @@ import numpy as np
 
 from placer.errors import Fault
 from placer.host import Host, SmtMode
+from placer.layout import near_far
 from placer.read.host_layout import (
     MOST_OVERCOMMIT,
     MOST_PNODE_ID,
     MOST_PNODES,
     assumed_distances,
     counts_end,
-    near_far,
     parse_smt,
 )
 from placer.read.host_memory import (

@@ -14,17 +14,14 @@ import numpy as np
 
 from placer.errors import Fault, InputError
 from placer.host import Host, SmtMode
-from placer.read.host_layout import (
-    MOST_OVERCOMMIT,
-    MOST_PCPUS,
-    MOST_PNODES,
+from placer.layout import (
     Span,
     as_rows,
     lay_out_free,
     lay_out_spans,
     near_far,
-    parse_smt,
 )
+from placer.read.host_layout import MOST_OVERCOMMIT, MOST_PCPUS, MOST_PNODES, parse_smt
 from placer.read.toml_fields import MOST_PAGES, describe
 from placer.units import (
     LOCAL_DISTANCE,

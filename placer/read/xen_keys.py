@@ -14,14 +14,8 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
-from placer.read.host_layout import (
-    MOST_DOMID,
-    MOST_PNODES,
-    as_rows,
-    lay_out_free,
-    parse_figure,
-    parse_pcpus,
-)
+from placer.layout import as_rows, lay_out_free
+from placer.read.host_layout import MOST_DOMID, MOST_PNODES, parse_figure, parse_pcpus
 from placer.read.toml_fields import MOST_PAGES
 from placer.units import PAGE_KIB, PAGES_PER_MIB
 
