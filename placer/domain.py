@@ -30,8 +30,9 @@ OVERHEAD_PAGES: dict[str, int] = {"pv": 256, "pvh": 512, "hvm": 512}
 class VnodeMemory:
     """How the memory of one vnode may lie.
 
-    - ``policy``: ``strict``, all of it on the home pnode; ``preferred``, there as far as there is
-      room; ``interleave``, over a set of pnodes in equal parts.
+    - ``policy``: ``strict``, all of it on the home pnode; ``preferred``, on any pnodes, the home
+      being that with most of it; ``interleave``, over a set of pnodes in equal parts. What
+      ``ballooned`` memory is follows from what ran; nobody asks for it.
     - ``interleave_pnodes``: the given set, and ``interleave_width``: the size of a set
       that the solver chooses; exactly one of the two is set with ``interleave``.
 
@@ -66,7 +67,7 @@ class Domain:
     - ``dedicated``: every vcpu has a pcpu of its own, by ``thread_policy``: ``prefer`` siblings,
       ``isolate`` from them, or ``require`` them.
     - ``cpu_spill``: whether vcpus may run off home: as few as possible where nothing else helps
-      (``last``, the default), ``never`` (where dedicated), or at no charge but distance (``free``).
+      (``last``, the default), ``never`` (where dedicated), or for its distance alone (``free``).
     - ``priority``: its weight where not all domains fit, 1 or more.
     - ``distinct_pnodes``: no two vnodes have one home.
     - ``access[i][j]``: measured access shares, exact; None where they follow from

@@ -31,9 +31,10 @@ MAX_FRAME: Final = (1 << 40) - 1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DomainFrames:
-    """The extents of one domain, as runs: which machine frames back it.
+    """The extents of one domain, as runs: which machine frames of a host back it.
 
-    Shape (K, 7), int64 and read-only; a list is copied. Frames and guest frames are numbers of
+    ``domain`` and ``host`` are names. ``runs`` has shape (K, 7), is int64 and read-only; a list is
+    copied. Frames and guest frames are numbers of
     4 KiB pages.
 
     ``runs[k] = (vnode, pnode, order, guest_frame, machine_frame, num_extents, guest_step)``:
@@ -70,7 +71,7 @@ class DomainFrames:
         return np.asarray(self.runs[:, NUM_EXTENTS] << self.runs[:, ORDER], dtype=np.int64)
 
     def pages_on(self, num_vnodes: int, num_pnodes: int) -> Ints:
-        """Return the pages of each vnode on each pnode, shape (V, P)."""
+        """Return the pages of each vnode on each pnode, shape (``num_vnodes``, ``num_pnodes``)."""
         counts = np.zeros((num_vnodes, num_pnodes), dtype=np.int64)
         np.add.at(counts, (self.runs[:, VNODE], self.runs[:, PNODE]), self.run_pages)
         return counts

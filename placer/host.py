@@ -26,7 +26,8 @@ FreeFrom = Literal["spans", "counts", "fragmentation", "buddyinfo", "xen keys"]
 class RunningDomain:
     """A domain that holds memory and pcpus of a host already, dom0 among them.
 
-    Shapes: P pnodes of the host. All arrays are int64 and read-only; lists are copied.
+    Shapes: P pnodes of the host. All arrays are int64 and read-only; lists are copied. ``name``
+    is unique on its host.
 
     - ``pages[p]``: its 4 KiB pages on pnode p; they are not in the host's free pages.
     - ``vcpus_on[p]``: its shared vcpus that run on pnode p and count against C2.

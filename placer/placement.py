@@ -83,7 +83,10 @@ class PlacedDomain:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Every placed domain, in the problem's order, and the names left out."""
+    """Every placed domain, in the problem's order, and the names left out.
+
+    ``domains`` are the placed ones, ``unplaced`` the names of the others.
+    """
 
     domains: tuple[PlacedDomain, ...]
     unplaced: tuple[str, ...] = field(default=())

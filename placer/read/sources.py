@@ -61,12 +61,12 @@ class _Named:
 
 
 def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
-    """Return the hosts that the arguments name, in their order, and the warnings.
+    """Return the hosts that ``args`` name, in their order, and the warnings.
 
-    An argument is an inventory file, a folder or a glob of them, the folder of a finished
+    Each is an inventory file, a folder or a glob of them, the folder of a finished
     run (the hosts as it leaves them), a synthetic host such as ``"pnode:2 core:4
     memory:16GiB"``, or a file or a tree of sysfs in which another program describes a whole
-    host (`HOST_FORMATS`; a glob stands for such files too, a folder does not). Several
+    host (docs/inventory.md; a glob stands for such files too, a folder does not). Several
     synthetic hosts without a name are host0, host1 and so on.
     Raises InputError with the faults of all arguments, two hosts of one name among them.
     """
@@ -161,13 +161,14 @@ def read_domains(
     ignore_pnodes: bool = False,
     warnings: list[Fault] | None = None,
 ) -> DomainSet:
-    """Return the domains that the arguments name, in their order, joined into one set.
+    """Return the domains that ``args`` name, in their order, joined into one set.
 
-    An argument is a file of domains in any format that `read_domain_file` knows, or a folder
+    Each is a file of domains in any format of docs/domains.md, or a folder
     or a glob of them; there, a configuration that a domains.toml beside it names is read
-    through that alone, and files that hold no domains are passed over. ``fallback`` and
-    ``ignore_pnodes`` are those of `read_xl`. Warnings are appended to ``warnings`` too, also
-    where reading fails.
+    through that alone, and files that hold no domains are passed over. With ``fallback`` faulty
+    vNUMA options give way to their defaults, with a warning; with ``ignore_pnodes`` the pnodes
+    that domains name are passed over. Warnings are appended to ``warnings`` too, also where
+    reading fails.
     Raises InputError with the faults of all arguments, two domains of one name or two
     policies among them.
     """

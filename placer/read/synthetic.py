@@ -93,8 +93,9 @@ class _Tokens:
 def parse_synthetic(text: str, name: str = "host") -> Host:
     """Return the host that ``text`` writes; ``name:`` in it wins over ``name``.
 
-    Counts multiply from left to right, as in hwloc. Raises InputError with every fault
-    at once, each with its column.
+    Such as ``"pnode:2 core:4 pu:2 memory:16GiB distance:10,21"``: counts multiply from left to
+    right, as in hwloc; memory and distances are of each pnode (docs/inventory.md). Raises
+    InputError with every fault at once, each with its column.
     """
     tokens = _Tokens(text)
     num_pnodes, pcpus = _read_levels(tokens)
