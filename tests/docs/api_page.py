@@ -82,7 +82,7 @@ def _text(value: Any) -> str:
 def _signature(name: str, value: Any) -> str:
     if not inspect.isclass(value):
         return _call(name, list(inspect.signature(value).parameters.values()), value)
-    if issubclass(value, Exception):
+    if issubclass(value, placer.PlacerError):
         own = "__init__" in vars(value)
         shown = list(inspect.signature(value.__init__).parameters.values())[1:] if own else []
         call = _call(name, shown, value, returns="") if own else f"{name}(message: str)"

@@ -39,6 +39,7 @@ _WORDS: Final = {
 }
 """What else the metadata say, in the words of SPDX where they are as exact."""
 
+_TOLD: Final = ("License-Expression", "License")
 _LICENCE_FILE: Final = re.compile(r"(LICEN[CS]E|COPYING|NOTICE)", re.IGNORECASE)
 _LIBRARY: Final = re.compile(r"lib(\w+?)(?:-[0-9a-f]{8})*\.so")
 _ELSEWHERE: Final = ({"os_name": "nt", "sys_platform": "win32"},)
@@ -86,11 +87,10 @@ def read_pins(root: Path) -> dict[str, Pin]:
 
 def licence_of(found: Distribution) -> str:
     """Return the licence that the metadata of a distribution name, as SPDX where they can."""
-    expression = found.metadata.get("License-Expression")
-    if expression:
-        return str(expression)
-    words = str(found.metadata.get("License") or "").strip().splitlines()[:1]
-    first = words[0].strip() if words else ""
+    about = {key: str(found.metadata[key]) for key in set(found.metadata) & {*_TOLD}}
+    if "License-Expression" in about:
+        return about["License-Expression"]
+    first = about.get("License", "").strip().partition("\n")[0].strip()
     if first in _WORDS:
         return _WORDS[first]
     told = [
