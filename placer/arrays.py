@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from fractions import Fraction
 from typing import Any, Final, TypeGuard
 
 import numpy as np
@@ -67,6 +68,14 @@ def rows_of_three(values: npt.ArrayLike, name: str) -> Ints:
     if rows.shape[1] != 3:
         raise ValueError(f"{name}: found rows of {rows.shape[1]} figures, expected 3")
     return rows
+
+
+def exact(number: Fraction | float, name: str) -> Fraction:
+    """Return a number as a fraction of the same value; ValueError where it is none."""
+    try:
+        return Fraction(number)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is {number!r}, expected a number") from None
 
 
 ABSENT: Final = read_only([])

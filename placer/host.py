@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
-from placer.arrays import ABSENT, Ints, read_only, rows_of_three, same_fields
+from placer.arrays import ABSENT, Ints, exact, read_only, rows_of_three, same_fields
 from placer.layout import as_rows, lay_out_free, lay_out_spans, near_far
 from placer.units import LOCAL_DISTANCE, REMOTE_DISTANCE, UNREACHABLE
 
@@ -139,7 +139,7 @@ class Host:
             pcpu_socket: ArrayLike = ...,
             pcpu_core: ArrayLike = ...,
             distances: ArrayLike = ...,
-            overcommit: Fraction = ...,
+            overcommit: Fraction | float = ...,
             smt: SmtMode = "threads",
             smt_penalty: int = 0,
             pnode_ids: ArrayLike = ...,
@@ -158,6 +158,7 @@ class Host:
         if self.distances is ABSENT:
             _keep(self, "distances", near_far(self.num_pnodes, LOCAL_DISTANCE, REMOTE_DISTANCE))
         _keep(self, "distances", read_only(self.distances, ndim=2, name="distances"))
+        _keep(self, "overcommit", exact(self.overcommit, "overcommit"))
         for problem in _misshapen(self):
             raise ValueError(problem)
         if self.spans is ABSENT:

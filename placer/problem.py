@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from placer.arrays import ABSENT
+from placer.arrays import ABSENT, exact
 from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.frames import DomainFrames
@@ -103,6 +103,9 @@ class Problem:
     era: Era = "upstream"
 
     def __post_init__(self) -> None:
+        for name in ("hosts", "domains", "groups", "current"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "cost_slack", exact(self.cost_slack, "cost_slack"))
         faults = list(_faults(self))
         if faults:
             raise InputError(faults)
@@ -176,6 +179,8 @@ def _faults(problem: Problem) -> list[Fault]:
     def fault(source: str, name: str, what: str, expected: str) -> None:
         found.append(Fault(source=source or "problem", field=name, found=what, expected=expected))
 
+    if problem.cost_slack < 0:
+        fault("", "cost_slack", str(problem.cost_slack), "0 or more")
     if not problem.hosts:
         fault("", "host", "no host", "at least one")
     if not problem.domains:

@@ -84,6 +84,8 @@ def test_usable_pages_are_free_ones_less_the_reserve_and_never_below_0() -> None
         ({"pcpu_pnode": [2] * 8}, "0 to 1"),
         ({"pcpu_core": [0] * 8}, "threads of a core lie on one pnode"),
         ({"overcommit": Fraction(0)}, "overcommit is above 0"),
+        ({"overcommit": float("inf")}, "overcommit is inf, expected a number"),
+        ({"overcommit": "much"}, "overcommit is 'much', expected a number"),
         ({"smt_penalty": -1}, "penalty is 0 or more"),
         (
             {"running": (RunningDomain(name="dom0", pages=[1], vcpus_on=[0, 0]),)},

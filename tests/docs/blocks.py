@@ -18,6 +18,11 @@ def names_of_blocks(text: str) -> list[str]:
     return [match["name"] for match in _BLOCK.finditer(text)]
 
 
+def block_of(text: str, name: str) -> str:
+    """Return what stands in a block of a document; KeyError where there is none."""
+    return {match["name"]: match["inside"] for match in _BLOCK.finditer(text)}[name]
+
+
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
     """Return the document with each block that it has a place for; KeyError for one unknown."""
     return _BLOCK.sub(

@@ -15,6 +15,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.docs.blocks import block_of
+
 PERMISSIVE: Final = frozenset(
     "0BSD Apache-2.0 BSD BSD-2-Clause BSD-3-Clause CC0-1.0 ISC MIT MIT-CMU PSF PSF-2.0 Zlib".split()
 )
@@ -175,8 +177,11 @@ def licence_blocks(root: Path) -> dict[str, str]:
     """
     pins, purposes = read_pins(root), needed_for(root)
     page = (root / "docs" / "licences.md").read_text(encoding="utf-8")
-    kept = {match[1]: match[0] for match in re.finditer(r"^\| (\S+) \|.*$", page, re.MULTILINE)}
     rows: dict[str, list[str]] = {"placer": [], "cluster": [], "tests": []}
+    kept, kept_in = {}, {}
+    for purpose in rows:
+        for match in re.finditer(r"^\| (\S+) \|.*$", block_of(page, purpose), re.MULTILINE):
+            kept[match[1]], kept_in[match[1]] = match[0], purpose
     elsewhere = []
     for name, pin in sorted(pins.items()):
         if not any(pin.holds(python) for python in ("3.11", "3.12", "3.13")):
@@ -187,7 +192,7 @@ def licence_blocks(root: Path) -> dict[str, str]:
                 row = f"{row.rsplit(' | ', 1)[0]} | {kept[name].rsplit(' | ', 1)[1]}"
             rows[purposes[name]].append(row)
         else:
-            rows[purposes[name]].append(kept[name])
+            rows[kept_in[name]].append(kept[name])
     head = "| | version | licence | where its text is | what its wheel brings along |"
     head += "\n|---|---|---|---|---|"
     blocks = {purpose: "\n".join([head, *lines]) for purpose, lines in rows.items()}

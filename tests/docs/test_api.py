@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def problem(**fields: Any) -> placer.Problem:
     [
         ({"hosts": ()}, "problem: host: found no host, expected at least one"),
         ({"domains": ()}, "problem: domain: found no domain, expected at least one"),
+        ({"cost_slack": -0.5}, "problem: cost_slack: found -1/2, expected 0 or more"),
         ({"max_moves": -1}, "problem: max_moves: found -1, expected 0 or more"),
     ],
 )
@@ -176,6 +178,23 @@ def test_a_problem_that_does_not_fit_together_is_an_input_error(
 def test_a_value_that_contradicts_itself_is_a_value_error(make: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_lists_and_plain_numbers_are_kept_as_what_cannot_change() -> None:
+    listed = problem(hosts=[placer.parse_host("pnode:2 core:2 memory:1GiB")], cost_slack=0.25)
+    assert listed == problem(cost_slack=Fraction(1, 4))
+    assert isinstance(listed.hosts, tuple)
+    host = placer.Host(name="h", total_pages=[512], pcpu_pnode=[0], overcommit=1.5)
+    assert host.overcommit == Fraction(3, 2)
+
+
+def test_one_name_is_no_list_of_its_letters(tmp_path: Path) -> None:
+    path = tmp_path / "vm.toml"
+    path.write_text('[[domain]]\nname = "vm"\nvcpus = 1\nmemory = "1GiB"\n', encoding="utf-8")
+    hosts, _ = placer.read_hosts("pnode:2 core:2 memory:1GiB")
+    assert [host.num_pcpus for host in hosts] == [4]
+    for args in (path, str(path), [path], [str(path)]):
+        assert [domain.name for domain in placer.read_domains(args).domains] == ["vm"]
 
 
 def test_a_run_is_written_and_read_by_a_name_that_is_text(tmp_path: Path) -> None:

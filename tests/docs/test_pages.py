@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import placer
+from placer.cli.main import app
 from tests.docs.blocks import names_of_blocks, with_blocks
 from tests.docs.commands_page import PROGRAM, command_blocks, options_of_commands
 from tests.docs.write import current_pages
@@ -108,3 +111,46 @@ def test_the_index_links_every_document(project_root: Path) -> None:
     there = {path.name for path in folder.iterdir() if path.suffix in {".md", ".json"}}
     assert there - {"README.md"} <= linked
     assert "docs/README.md" in links(project_root / "README.md")
+
+
+def shown_commands(path: Path) -> list[list[str]]:
+    """The arguments of every ``placer ...`` line of a document's code, without redirections."""
+    found = []
+    for line in re.findall(r"^(?: {4,}|\$ )placer (.*)$", path.read_text(encoding="utf-8"), re.M):
+        if "[OPTIONS]" in line or "COMMAND" in line:
+            continue
+        words = shlex.split(re.sub(r"\s[|>].*|\s2>.*|\s&&.*|;.*", "", line), comments=True)
+        found.append(words)
+    return found
+
+
+def test_every_command_that_a_document_shows_is_one_that_the_program_takes(
+    project_root: Path,
+) -> None:
+    runner = CliRunner()
+    shown, refused = 0, []
+    for path in documents(project_root):
+        for words in shown_commands(path):
+            shown += 1
+            done = runner.invoke(app, [*words, "--help"])
+            if done.exit_code != 0 or "Usage: " not in done.output:
+                refused.append(f"{path.name}: placer {' '.join(words)}: {done.output[-200:]}")
+    assert shown >= 25
+    assert refused == []
+
+
+PLACES = re.compile(
+    r"`((?:benchmarks|datasets|docs|models|placer|reports|tests|\.ci)/[\w./-]*\w/?)`"
+)
+
+
+def test_every_place_of_the_repository_that_a_document_names_is_there(project_root: Path) -> None:
+    absent = [
+        f"{path.name}: {name}"
+        for path in documents(project_root)
+        for name in PLACES.findall(path.read_text(encoding="utf-8"))
+        if not name.startswith("placer/")  # in a test of the wheel it lies elsewhere
+        and not (project_root / name).exists()
+        and not list(project_root.glob(f"{name}*"))  # several files of one stem
+    ]
+    assert absent == []
