@@ -230,7 +230,7 @@ def _misshapen(host: Host) -> list[str]:
     if num_pnodes == 0:
         return ["a host has at least one pnode"]
     found = [
-        f"{name}: found {len(getattr(host, name))} entries, expected {count}, one for each {what}"
+        f"{name} with {len(getattr(host, name))} entries, expected {count}, one for each {what}"
         for what, count, names in (
             ("pnode", num_pnodes, ("free_pages", "reserve_pages", "pnode_ids")),
             ("pcpu", num_pcpus, ("pcpu_ids", "pcpu_socket", "pcpu_core")),
@@ -240,7 +240,7 @@ def _misshapen(host: Host) -> list[str]:
     ]
     if host.distances.shape != (num_pnodes, num_pnodes):
         shape = (num_pnodes, num_pnodes)
-        found.append(f"distances: found shape {host.distances.shape}, expected {shape}")
+        found.append(f"distances of shape {host.distances.shape}, expected {shape}")
     if (host.total_pages < 0).any() or (host.reserve_pages < 0).any():
         found.append("memory is never negative")
     elif not found and ((host.free_pages < 0) | (host.free_pages > host.total_pages)).any():
