@@ -4,6 +4,8 @@
 # make fuzz    every reader against spoilt samples and the bytes that atheris makes up
 # make determinism  the same answers under every supported Python of this machine
 # make soak    10,000 solves in one process, and what they leave in its memory
+# make docs    the generated parts of docs/ again
+# make dist    sdist, wheel, and the hashes of what it needs
 # make test    lint, types, layers, tests; PYTHON=python3.12 tests under another Python
 PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -18,11 +20,11 @@ PIP_INSTALL = python -m pip --disable-pip-version-check install --quiet
 RUN = PATH="$(abspath $(BIN)):$$PATH"
 PYTEST = $(RUN) python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-.PHONY: help demo test lint types layers unit slow fuzz determinism soak reliability reliability-check wheel-test constraints bench install format clean studies
+.PHONY: help demo test lint types layers unit slow fuzz determinism soak reliability reliability-check wheel-test constraints bench install installed docs dist format clean studies
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: lint types layers unit slow wheel-test bench constraints format clean"
+	@echo "also: lint types layers installed unit slow wheel-test bench constraints format clean"
 
 install: $(STAMP)
 
@@ -51,6 +53,7 @@ test: $(STAMP)
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) layers
+	@$(MAKE) installed
 	@$(MAKE) unit
 
 lint: $(STAMP)
@@ -67,6 +70,9 @@ types: $(STAMP)
 
 layers: $(STAMP)
 	@$(BIN)/lint-imports
+
+installed: $(STAMP)
+	@$(RUN) python -m pip --disable-pip-version-check check
 
 unit: $(STAMP)
 	@$(PYTEST) -m "not slow" --tried build/reliability/unit.json
@@ -125,6 +131,17 @@ wheel-test: $(STAMP)
 	    python -m pip --disable-pip-version-check check && \
 	    cd build/wheel-test/source && \
 	    PLACER_TEST_INSTALLED=1 python -m pytest -n $(JOBS) -m "not slow" $(PYTEST_ARGS)
+
+# What commands.md, api.md and licences.md show of the program and its dependencies.
+docs: $(STAMP)
+	@$(BIN)/python -m tests.docs.write
+
+# What is handed out. A date of its own makes the bytes depend on nothing but the source.
+dist: $(STAMP)
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=1577836800 $(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@$(BIN)/python -m tests.packaging.requirements >dist/requirements.txt
+	@ls dist
 
 # The worked studies: figures and pictures of reports/*-study-* from datasets/study-*.
 studies: study-seed study-fleet study-rebalance

@@ -22,9 +22,10 @@ MOST_TOKENS = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class CpuRange:
-    """One token of a CPU list: add or remove the pcpus (or pnodes) first to last.
+    """One token of a CPU list: the pcpus ``first`` to ``last``, both None for all of them.
 
-    ``first`` is None for ``all``.
+    They are taken out where ``remove``, else added. With ``by_pnode`` the numbers are those of
+    pnodes, whose pcpus are meant.
     """
 
     remove: bool
@@ -35,7 +36,10 @@ class CpuRange:
 
 @dataclass(frozen=True, slots=True)
 class CpuList:
-    """A parsed CPU list; which pcpus it names depends on the host that it is resolved on."""
+    """A parsed CPU list; which pcpus it names depends on the host that it is resolved on.
+
+    ``ranges`` are its tokens in order, ``text`` is what was written. `CpuList.parse` makes one.
+    """
 
     ranges: tuple[CpuRange, ...]
     text: str
@@ -75,7 +79,7 @@ class CpuList:
         return cls(ranges, ",".join(map(str, ordered)))
 
     def resolve(self, pcpu_ids: Ints, pcpu_pnode: Ints) -> frozenset[int]:
-        """Return the pcpu ids that the list names on a host.
+        """Return the pcpu ids that the list names on a host of ``pcpu_ids``, on ``pcpu_pnode``.
 
         Tokens act from left to right on a set that starts empty; ids that the
         host lacks are passed over (xl's update_cpumap_range).

@@ -5,13 +5,16 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
 from placer.arrays import ABSENT, Ints, read_only, same_fields
 from placer.cpulist import CpuList
 from placer.units import LOCAL_DISTANCE, ORDER_1GIB, ORDER_2MIB, ORDER_4KIB, REMOTE_DISTANCE
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DomainType = Literal["pv", "pvh", "hvm"]
 MemoryPolicy = Literal["strict", "preferred", "interleave", "ballooned"]
@@ -28,8 +31,13 @@ OVERHEAD_PAGES: dict[str, int] = {"pv": 256, "pvh": 512, "hvm": 512}
 class VnodeMemory:
     """How the memory of one vnode may lie.
 
-    ``interleave_pnodes`` is the given set and ``interleave_width`` the size of a set
-    that the solver chooses; exactly one of the two is set with ``interleave``.
+    - ``policy``: ``strict``, all of it on the home pnode; ``preferred``, on any pnodes, the home
+      being that with most of it; ``interleave``, over a set of pnodes in equal parts. What
+      ``ballooned`` memory is follows from what ran; nobody asks for it.
+    - ``interleave_pnodes``: the given set, and ``interleave_width``: the size of a set
+      that the solver chooses; exactly one of the two is set with ``interleave``.
+
+    The domain that it is given to raises ValueError where that is not so.
     """
 
     policy: MemoryPolicy = "strict"
@@ -41,29 +49,36 @@ class VnodeMemory:
 class Domain:
     """One virtual machine.
 
-    Shapes: V vnodes, N vcpus. All arrays are int64 and read-only.
+    Shapes: V vnodes, N vcpus. All arrays are int64 and read-only; lists are copied. Memory is in
+    pages of 4 KiB. ``name``, ``vnode_pages`` and ``num_vcpus`` (N) are needed.
 
-    - ``vnode_pages[i]``; with ``auto_vnodes`` one entry, the whole memory, and the
+    - ``type``: how it is virtualised; what the toolstack needs beside its memory depends on it.
+    - ``vnode_pages[i]``: its memory; with ``auto_vnodes`` one entry, the whole memory, and the
       solver chooses how many vnodes there are (C4).
     - ``ballooned_pages[i]``: pages that vnode i has addresses for and that its balloon has given
       back; they are not in ``vnode_pages``.
-    - ``vcpu_to_vnode[v]``, or None where the solver chooses; then
+    - ``vcpu_to_vnode[v]``: the vnode of vcpu v, or None where the solver chooses; then
       ``vcpu_bounds[i] = (least, most)`` where the user gives bounds.
-    - ``distances[i, j]``; with ``auto_distances`` they follow the pnodes chosen and
-      this holds 10 and 20.
+    - ``distances[i, j]``: the SLIT figure that the guest sees, 10 and 20 by default; with
+      ``auto_distances`` they follow the pnodes chosen and this holds 10 and 20.
     - ``vnode_pnode[i]``: the pnode asked for, -1 where the solver chooses.
     - ``hard_affinity[v]``, ``soft_affinity[v]``: a CPU list or None for any pcpu.
-    - ``memory[i]``: the memory policy of vnode i. ``page_order[i]``: 0, 9 or 18, the
-      page size wanted.
-    - ``dedicated``: every vcpu has a pcpu of its own, by ``thread_policy``.
+    - ``memory[i]``: the memory policy of vnode i, strict by default. ``page_order[i]``: 0, 9 or
+      18, the page size wanted: 4 KiB, 2 MiB or 1 GiB.
+    - ``dedicated``: every vcpu has a pcpu of its own, by ``thread_policy``: ``prefer`` siblings,
+      ``isolate`` from them, or ``require`` them.
+    - ``cpu_spill``: whether vcpus may run off home: as few as possible where nothing else helps
+      (``last``, the default), ``never`` (where dedicated), or for its distance alone (``free``).
+    - ``priority``: its weight where not all domains fit, 1 or more.
+    - ``distinct_pnodes``: no two vnodes have one home.
     - ``access[i][j]``: measured access shares, exact; None where they follow from
       sizes and distances. A row of a vnode without vcpus may be empty.
     - ``groups``: names of groups of the problem; ``hosts``: the only hosts allowed,
       or None; ``forbidden_hosts``.
     - ``extra``: configuration that placer does not use, kept for export, in order:
-      (key, value) with str, int or (nested) list values.
+      (key, value) with str, int or (nested) list values. ``source``: where it was read.
 
-    Raises ValueError where the fields contradict one another.
+    Raises ValueError where a shape is another or the fields contradict one another.
     """
 
     name: str
@@ -93,28 +108,61 @@ class Domain:
     extra: tuple[tuple[str, Any], ...] = ()
     source: str = field(default="", compare=False)
 
+    if TYPE_CHECKING:  # what is given may be lists, what is read are arrays
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            type: DomainType = "pv",  # noqa: A002 - the field's own name
+            vnode_pages: ArrayLike,
+            ballooned_pages: ArrayLike = ...,
+            num_vcpus: int,
+            vcpu_to_vnode: ArrayLike | None = None,
+            vcpu_bounds: ArrayLike | None = None,
+            distances: ArrayLike = ...,
+            auto_vnodes: bool = False,
+            auto_distances: bool = False,
+            vnode_pnode: ArrayLike = ...,
+            hard_affinity: tuple[CpuList | None, ...] = (),
+            soft_affinity: tuple[CpuList | None, ...] = (),
+            memory: tuple[VnodeMemory, ...] = (),
+            page_order: ArrayLike = ...,
+            dedicated: bool = False,
+            thread_policy: ThreadPolicy = "prefer",
+            priority: int = 1,
+            groups: tuple[str, ...] = (),
+            hosts: tuple[str, ...] | None = None,
+            forbidden_hosts: tuple[str, ...] = (),
+            distinct_pnodes: bool = False,
+            cpu_spill: CpuSpill | None = None,
+            access: tuple[tuple[Fraction, ...], ...] | None = None,
+            extra: tuple[tuple[str, Any], ...] = (),
+            source: str = "",
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "vnode_pages", read_only(self.vnode_pages))
+        put(self, "vnode_pages", read_only(self.vnode_pages, name="vnode_pages"))
         num_vnodes = len(self.vnode_pages)
         if self.distances is ABSENT:
             near_far = np.full((num_vnodes, num_vnodes), REMOTE_DISTANCE)
             np.fill_diagonal(near_far, LOCAL_DISTANCE)
             put(self, "distances", near_far)
-        put(self, "distances", read_only(self.distances, ndim=2))
+        put(self, "distances", read_only(self.distances, ndim=2, name="distances"))
         if not np.any(self.ballooned_pages):
             put(self, "ballooned_pages", np.zeros(num_vnodes, dtype=np.int64))
-        put(self, "ballooned_pages", read_only(self.ballooned_pages))
+        put(self, "ballooned_pages", read_only(self.ballooned_pages, name="ballooned_pages"))
         if self.vnode_pnode is ABSENT:
             put(self, "vnode_pnode", np.full(num_vnodes, -1))
-        put(self, "vnode_pnode", read_only(self.vnode_pnode))
+        put(self, "vnode_pnode", read_only(self.vnode_pnode, name="vnode_pnode"))
         if self.page_order is ABSENT:
             put(self, "page_order", np.zeros(num_vnodes, dtype=np.int64))
-        put(self, "page_order", read_only(self.page_order))
+        put(self, "page_order", read_only(self.page_order, name="page_order"))
         if self.vcpu_to_vnode is not None:
-            put(self, "vcpu_to_vnode", read_only(self.vcpu_to_vnode))
+            put(self, "vcpu_to_vnode", read_only(self.vcpu_to_vnode, name="vcpu_to_vnode"))
         if self.vcpu_bounds is not None:
-            put(self, "vcpu_bounds", read_only(self.vcpu_bounds, ndim=2))
+            put(self, "vcpu_bounds", read_only(self.vcpu_bounds, ndim=2, name="vcpu_bounds"))
         if not self.memory:
             put(self, "memory", (VnodeMemory(),) * num_vnodes)
         if not self.hard_affinity:
@@ -162,12 +210,23 @@ class Domain:
     __hash__ = None  # type: ignore[assignment]
 
 
+_CHOICES: Final[dict[str, Any]] = {
+    "type": DomainType,
+    "thread_policy": ThreadPolicy,
+    "cpu_spill": CpuSpill,
+}
+
+
 def _contradictions(domain: Domain) -> list[str]:
     """Return what is wrong with the fields of ``domain``, most basic first."""
     num_vnodes, num_vcpus = len(domain.vnode_pages), domain.num_vcpus
     if num_vnodes == 0 or num_vcpus < 1:
         return ["a domain has at least one vnode and one vcpu"]
-    found = []
+    found = [
+        f"{name} is {getattr(domain, name)!r}, expected one of {', '.join(get_args(choice))}"
+        for name, choice in _CHOICES.items()
+        if getattr(domain, name) not in get_args(choice)
+    ]
     if (domain.vnode_pages < 0).any() or domain.vnode_pages.sum() <= 0:
         found.append("a domain has memory, and no vnode has less than none")
     if domain.distances.shape != (num_vnodes, num_vnodes):
@@ -198,6 +257,8 @@ def _contradictions(domain: Domain) -> list[str]:
     if domain.priority < 1:
         found.append("priority is 1 or more")
     for vnode in domain.memory:
+        if vnode.policy not in get_args(MemoryPolicy):
+            found.append(f"memory policy {vnode.policy!r}")
         given = (vnode.interleave_pnodes is not None) + (vnode.interleave_width is not None)
         if given != (1 if vnode.policy == "interleave" else 0):
             found.append("interleave takes a set of pnodes or a width, nothing else does")

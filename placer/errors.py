@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class Fault:
     """One thing that is wrong, or worth a warning, in what a user gave.
 
-    ``found`` and ``expected`` are short phrases; ``line`` and ``column`` count
-    from 1 and are None where the source has no lines.
+    ``source`` is the file or the argument, ``field`` the part of it. ``found`` and ``expected``
+    are short phrases; ``line`` and ``column`` count from 1 and are None where the source has no
+    lines.
     """
 
     source: str
@@ -38,7 +39,10 @@ class PlacerError(Exception):
 
 
 class InputError(PlacerError):
-    """What the user gave cannot be read or contradicts itself: all faults at once."""
+    """What the user gave cannot be read or contradicts itself.
+
+    ``faults`` are all of them at once; as text it has a line for each.
+    """
 
     exit_code = 2
 

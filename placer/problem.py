@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from placer.arrays import ABSENT
+from placer.arrays import ABSENT, exact
 from placer.domain import Domain
 from placer.errors import Fault, InputError
 from placer.frames import DomainFrames
@@ -28,13 +28,21 @@ Era = Literal["upstream", "seed"]
 class Group:
     """Domains kept together or apart, over hosts or over pnodes (C3).
 
-    Over pnodes, ``together`` means that all members have the same set of home
-    pnodes (on one host), ``apart`` that no pnode is home to two members.
+    ``name`` is what `Domain.groups` refers to; ``keep`` and ``over`` say which. Over pnodes,
+    ``together`` means that all members have the same set of home pnodes (on one host),
+    ``apart`` that no pnode is home to two members.
+
+    Raises ValueError for another word.
     """
 
     name: str
     keep: Literal["together", "apart"]
     over: Literal["hosts", "pnodes"] = "hosts"
+
+    def __post_init__(self) -> None:
+        if self.keep not in {"together", "apart"} or self.over not in {"hosts", "pnodes"}:
+            found = f"keep {self.keep!r} over {self.over!r}"
+            raise ValueError(f"{found}, expected together or apart over hosts or pnodes")
 
 
 def join_groups(some: tuple[Group, ...], others: tuple[Group, ...]) -> tuple[Group, ...]:
@@ -55,7 +63,7 @@ def join_groups(some: tuple[Group, ...], others: tuple[Group, ...]) -> tuple[Gro
 class Running:
     """Where a domain runs now that may be moved, and the machine frames that it holds.
 
-    ``frames`` is None where they are not known.
+    ``placed`` names the domain and says where it is; ``frames`` is None where they are not known.
     """
 
     placed: PlacedDomain
@@ -64,8 +72,10 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """All that is given. Domains are named, and the answer refers to them by name.
+    """All that is given: ``hosts`` and ``domains``, each of one name and at least one.
 
+    ``groups`` are those that domains name. ``policy`` breaks ties of least cost, by default not
+    at all. With ``allow_partial`` domains may be left out, those of the least sum of priorities.
     ``cost_slack`` is a fraction (0.05 for 5 %): how much of the least cost the
     levels below may give up.
 
@@ -73,11 +83,12 @@ class Problem:
     their vnodes and their vcpu map (`as_running` fixes both) and are never left out. What
     they hold counts as free: their pages are in the hosts' ``free_pages`` and they are in
     no host's ``running``. ``max_moves`` is the most of them that may be moved and
-    ``max_moved_pages`` the most of their pages; None for any number (C7).
+    ``max_moved_pages`` the most of their 4 KiB pages; None for any number (C7).
 
-    ``era`` says how the page allocator builds PV guests.
+    ``era`` says how the page allocator builds PV guests: as released Xen does, or the vNUMA
+    patches of November 2013.
 
-    Raises InputError with every fault at once.
+    Raises InputError with every fault at once where these do not fit together.
     """
 
     hosts: tuple[Host, ...]
@@ -92,6 +103,9 @@ class Problem:
     era: Era = "upstream"
 
     def __post_init__(self) -> None:
+        for name in ("hosts", "domains", "groups", "current"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "cost_slack", exact(self.cost_slack, "cost_slack"))
         faults = list(_faults(self))
         if faults:
             raise InputError(faults)
@@ -112,7 +126,7 @@ class Problem:
         return {running.placed.domain: running.placed for running in self.current}
 
     def with_only(self, domains: tuple[Domain, ...]) -> Problem:
-        """Return the problem of some domains, which take the place of those of their names.
+        """Return the problem of ``domains``, which take the place of those of their names.
 
         Of ``current`` what is about them is kept, unless their vnodes or vcpus are others
         now, with which they would be started anew; other domains do not run at all.
@@ -128,7 +142,7 @@ class Problem:
         return replace(self, domains=domains, current=current)
 
     def beside_what_runs(self, domain: Domain) -> Problem:
-        """Return the problem of what runs and one domain more, or one in place of its name."""
+        """Return the problem of what runs and ``domain``, or that in place of its name."""
         running = tuple(
             domain if other.name == domain.name else other
             for other in self.domains
@@ -165,6 +179,8 @@ def _faults(problem: Problem) -> list[Fault]:
     def fault(source: str, name: str, what: str, expected: str) -> None:
         found.append(Fault(source=source or "problem", field=name, found=what, expected=expected))
 
+    if problem.cost_slack < 0:
+        fault("", "cost_slack", str(problem.cost_slack), "0 or more")
     if not problem.hosts:
         fault("", "host", "no host", "at least one")
     if not problem.domains:

@@ -17,11 +17,16 @@ MoveKind = Literal["live", "restart", "stop", "start", "repin"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One lexicographic objective.
+    """One lexicographic objective, after those before it in `Result.levels`.
 
-    ``bound`` is proven: no placement that is as good on the levels before has a
-    better value. ``sense`` says which way is better. ``seconds`` is wall-clock
-    and stands in the run log alone.
+    - ``name``: what is counted, as models/README.md orders it: ``placed_priority``,
+      ``vcpus_off_home``, ``cost``, ``pages_moved`` and so on; only those that are asked for.
+    - ``value``: what the placement has, ``bound``: proven, no placement that is as good on the
+      levels before has a better value. Both are whole numbers in the level's own unit; of
+      ``cost``, 640,000 are a SLIT unit of one vcpu.
+    - ``status``: ``optimal`` where value and bound meet, else ``feasible``. ``sense``: which way
+      is better.
+    - ``seconds``: wall-clock, which stands in the run log alone and is not compared.
     """
 
     name: str
@@ -39,12 +44,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a domain is not placed.
+    """Why a domain is not placed: ``reason``, in words, of the domain named ``domain``.
 
-    ``certificate`` says how that is proven. ``binding`` names the requirements that stand
-    against it ("memory of pnode 0"), ``short_by`` what is missing in the unit it names
-    ("2.0 GiB on pnode 1"), ``nearest`` what would help, each found to help by solving
-    again; each may be empty where nothing is known.
+    ``certificate`` says how that is proven, and is empty where it is not. ``binding`` names the
+    requirements that stand against it ("memory of pnode 0"), ``short_by`` what is missing in
+    the unit it names ("2.0 GiB on pnode 1"), ``nearest`` what would help, each found to help by
+    solving again; each may be empty where nothing is known.
     """
 
     domain: str
@@ -59,14 +64,15 @@ class Refusal:
 class Move:
     """One step from where domains run now to where they are to be, in the order of ``step``.
 
-    ``live``: migrated while it runs, holding both places at once. ``restart``: shut down,
-    then started at its new place. ``stop`` and ``start``: shut down to make room, started
-    at its new place when all that needed the room is done; a ``start`` alone is that of a
-    new domain. ``repin``: its vcpus change pcpus, its memory stays.
+    ``domain`` is its name. ``kind`` is ``live``: migrated while it runs, holding both places at
+    once. ``restart``: shut down, then started at its new place. ``stop`` and ``start``: shut
+    down to make room, started at its new place when all that needed the room is done; a
+    ``start`` alone is that of a new domain. ``repin``: its vcpus change pcpus, its memory
+    stays.
 
-    ``from_host`` is None for a start, ``to_host`` for a stop; the homes are those of its
-    vnodes there. ``pages`` are those that ``pages_moved`` counts: over all steps they sum
-    to that level.
+    ``from_host`` is None for a start, ``to_host`` for a stop; ``from_homes`` and ``to_homes`` are
+    the home pnodes of its vnodes there. ``pages``, of 4 KiB, are those that ``pages_moved``
+    counts: over all steps they sum to that level.
     """
 
     step: int
@@ -81,7 +87,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolverInfo:
-    """Which solver gave the answer, so that it can be asked again."""
+    """Which solver gave the answer, so that it can be asked again.
+
+    ``name`` (``cpsat`` or ``libxl``) and ``version``, and the ``seed`` and the number of
+    ``workers`` that it was given.
+    """
 
     name: str
     version: str
@@ -93,8 +103,11 @@ class SolverInfo:
 class Score:
     """A placement's figures as the checker counts them.
 
-    ``cost`` is the integer cost of MODEL.md, ``mean_access_distance`` cost over
-    vcpus and 640,000, ``violations`` the rules broken ("C1 ...").
+    - ``placed``: the number of placed domains.
+    - ``cost``: the integer cost of models/README.md, 640,000 for a SLIT unit of one vcpu.
+    - ``mean_access_distance``: that of a vcpu, in SLIT units: 10.0 where all is local, 0.0 where
+      nothing is placed.
+    - ``violations``: the rules broken, in words ("C1 memory: ...").
     """
 
     placed: int
@@ -105,7 +118,11 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A rule of thumb's answer to the same question, scored by the checker."""
+    """A rule of thumb's answer to the same question, scored by the checker.
+
+    ``name`` is ``libxl`` or ``first-fit-decreasing``; the ``placement`` may break rules, which
+    its ``score`` names.
+    """
 
     name: str
     placement: Placement
@@ -115,6 +132,11 @@ class Baseline:
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The whole answer. ``placement`` is None where there is none.
+
+    ``status``: ``optimal``, all ``levels`` are proven; ``feasible``, some are not; ``infeasible``,
+    proven that no placement exists; ``unknown``, none was found in time. ``solver`` says what
+    answered. ``unplaced`` has a reason for each domain without a place, ``baselines`` are the
+    answers of rules of thumb, and ``interrupted`` says that Ctrl-C ended the search.
 
     ``moves`` lead there from what runs now, and never over-commit a pnode on the way; they
     are empty where nothing runs that may be moved. Where some of them are stops, no order

@@ -74,8 +74,9 @@ RUN_FILES: Final = frozenset(
 class Run:
     """What was asked, what was answered, and the machine frames of each placed domain.
 
-    ``frames`` follows the placement's order. It is empty where there is no placement, and
-    where libxl's rule chose one that the heap cannot give.
+    ``problem`` and ``result`` are those of `place`. ``frames`` follows the placement's order.
+    It is empty where there is no placement, and where libxl's rule chose one that the heap
+    cannot give.
     """
 
     problem: Problem
@@ -139,7 +140,8 @@ class Movable:
     """What a run leaves, with its placed domains free to be moved (``Problem.current``).
 
     ``hosts`` are those of the run, in which what the domains hold is free; ``domains`` are
-    as they run, their vnodes and vcpu maps given; ``groups`` those that they are in.
+    as they run, their vnodes and vcpu maps given; ``groups`` those that they are in;
+    ``current`` is where they are.
     """
 
     hosts: tuple[Host, ...]
@@ -149,7 +151,7 @@ class Movable:
 
 
 def movable_after(run: Run) -> Movable:
-    """Return what the run leaves, with every placed domain free to be moved.
+    """Return what ``run`` leaves, with every placed domain free to be moved.
 
     The other way to go on from a run than ``hosts_after``, where they stay. Raises
     InputError where the run has no frames.
@@ -213,7 +215,7 @@ def is_run(folder: Path) -> bool:
     )
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: str | Path) -> Run:
     """Return the run that ``folder`` holds.
 
     Reads problem.json, result.json and frames.json alone, which have to be what SHA256SUMS
@@ -233,6 +235,7 @@ def read_records(folder: Path, *, sums: bool) -> Run:
     With ``sums`` they are held against SHA256SUMS, where that is there. Raises InputError
     where the folder is no run, or a file is edited or damaged.
     """
+    folder = Path(folder)
     if not is_run(folder):
         found = "a folder without a run" if is_folder(folder) else "no such folder"
         raise InputError(
@@ -294,7 +297,7 @@ def contradictions(folder: Path, run: Run) -> Iterator[Fault]:
 
 
 def hosts_after(run: Run) -> tuple[Host, ...]:
-    """Return the hosts as the run leaves them: the next starting state.
+    """Return the hosts as ``run`` leaves them: the next starting state.
 
     Placed domains have become running ones. Their frames are no longer free, nor are the
     pages that the toolstack needs beside them, which are taken from the highest free

@@ -56,7 +56,10 @@ _MOST_LESSONS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolveOptions:
-    """How to solve. ``time_limit`` is in seconds, None for as long as it takes.
+    """How to solve. ``solver``: ``cpsat`` proves its answer, ``libxl`` is Xen's own rule.
+
+    ``seed``, 0 to 2147483647: with one of ``workers`` (1 to 256 threads) and one seed equal
+    questions have equal answers. ``time_limit`` is in seconds, None for as long as it takes.
 
     ``work`` is the same in CP-SAT's deterministic time (units of about a second), which no
     clock ends: equal questions have equal answers on every machine.
@@ -69,8 +72,9 @@ class SolveOptions:
     by counting alone.
     ``baselines``: whether to ask the rules of thumb as well. Without ``in_order`` any of several
     equally good placements will do (O5), which is found sooner. From 2 ``parts`` on the problem
-    is solved in so many parts at the most, side by side, and then repaired as a whole
-    (`placer.parts`).
+    is solved in so many parts at the most, side by side, and then repaired as a whole.
+
+    Raises ValueError for a figure out of range.
     """
 
     solver: Literal["cpsat", "libxl"] = "cpsat"
@@ -102,7 +106,11 @@ class SolveOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """A result with the frames that realise it and the checker's score of it."""
+    """A result with the frames that realise it and the checker's score of it.
+
+    ``result`` is the answer. ``frames`` follow the order of its placement and are empty where
+    there is none; ``score`` is None then.
+    """
 
     result: Result
     frames: tuple[DomainFrames, ...] = ()
@@ -120,8 +128,9 @@ def solve(
 ) -> Solution:
     """Place the domains of ``problem`` and realise the placement in frames.
 
-    ``engine`` solves the parts of ``options``, by default in threads, one for each part that
-    has a processor.
+    ``options`` are the defaults of `SolveOptions` where not given. ``progress`` is told, in a
+    line of text, how far the search is. ``engine`` solves the parts of ``options``, by default
+    in threads, one for each part that has a processor.
 
     ``start`` is a placement that keeps the rules, as ``keep`` was given one: the search goes on
     from there. ``keep`` is given the best so far, as it becomes better.
@@ -130,9 +139,11 @@ def solve(
     what the answer takes to be realised and checked. Raises TooLargeError where the model would
     not fit into memory.
 
-    Every placement passes the checker; one that does not is a defect and raises
-    ModelError. With ``solver="libxl"`` libxl's own rule answers, and its score
-    says which rules it breaks.
+    That no placement exists, or that none was found in time, is an answer and no error; so is
+    the best one so far where Ctrl-C ends the search. Every placement passes the checker; one
+    that does not is a defect and raises ModelError. An engine that loses its workers raises
+    EngineError. With ``solver="libxl"`` libxl's own rule answers, and its score says which
+    rules it breaks.
     """
     chosen = options or SolveOptions()
     if chosen.solver == "libxl":

@@ -27,7 +27,7 @@ def test_a_read_only_view_of_an_array_that_may_be_written_to_is_copied() -> None
 
 @pytest.mark.parametrize("values", [[1.5], [[1]], ["a"]])
 def test_what_is_no_list_of_whole_numbers_is_refused(values: object) -> None:
-    with pytest.raises(ValueError, match="whole numbers in 1 dimensions"):
+    with pytest.raises(ValueError, match="whole numbers in 1 dimension"):
         read_only(values)
 
 

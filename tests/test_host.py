@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from placer.host import RunningDomain
+from placer.host import Host, RunningDomain
+from placer.read.synthetic import parse_synthetic
+from placer.units import ORDER_1GIB
 from tests.builders import make_host
 
 ARRAYS = (
@@ -56,9 +58,18 @@ def test_usable_pages_are_free_ones_less_the_reserve_and_never_below_0() -> None
     ("fields", "reason"),
     [
         ({"total_pages": [], "free_pages": []}, "at least one pnode"),
-        ({"free_pages": [1]}, "one entry for each pnode"),
-        ({"reserve_pages": [1, 2, 3]}, "one entry for each pnode"),
-        ({"distances": [[10]]}, "distances are"),
+        ({"free_pages": [1]}, "free_pages with 1 entries, expected 2, one for each pnode"),
+        ({"reserve_pages": [1, 2, 3]}, "reserve_pages with 3 entries, expected 2"),
+        ({"pnode_ids": [0]}, "pnode_ids with 1 entries, expected 2"),
+        ({"distances": [[10]]}, r"distances of shape \(1, 1\), expected \(2, 2\)"),
+        ({"distances": [[10, 20], [20]]}, "distances: found rows of several lengths"),
+        ({"spans": [(0, 1)]}, "spans: found rows of 2 figures, expected 3"),
+        ({"spans": [(0, 512, 7.5)]}, "spans: found float64"),
+        ({"free_spans": [(2, 512, 8)]}, "free_spans: a pnode of 0 to 1"),
+        ({"free_spans": [(0, -1, 8)]}, "free_spans: a pnode of 0 to 1"),
+        ({"total_pages": [1 << 63] * 2}, "total_pages: found 9223372036854775808"),
+        ({"total_pages": None}, "total_pages: found object"),
+        ({"smt": "double"}, "smt is 'double', expected one of threads, cores, penalty"),
         ({"distances": [[11, 20], [20, 10]]}, "to itself is 10"),
         ({"distances": [[10, 9], [20, 10]]}, "10 to 254"),
         ({"distances": [[10, 256], [20, 10]]}, "10 to 254"),
@@ -66,12 +77,15 @@ def test_usable_pages_are_free_ones_less_the_reserve_and_never_below_0() -> None
         ({"reserve_pages": [-1, 0]}, "never negative"),
         ({"free_pages": [4097, 0]}, "between 0 and the total"),
         ({"free_pages": [-1, 0]}, "between 0 and the total"),
-        ({"pcpu_pnode": [0] * 3}, "one pnode, socket and core"),
+        ({"pcpu_pnode": [0] * 3}, "pcpu_ids with 8 entries, expected 3, one for each pcpu"),
+        ({"pcpu_core": [0]}, "pcpu_core with 1 entries, expected 8"),
         ({"pcpu_ids": [0, 0, 1, 2, 3, 4, 5, 6]}, "ids ascend"),
         ({"pcpu_ids": list(range(-1, 7))}, "ids ascend"),
         ({"pcpu_pnode": [2] * 8}, "0 to 1"),
         ({"pcpu_core": [0] * 8}, "threads of a core lie on one pnode"),
         ({"overcommit": Fraction(0)}, "overcommit is above 0"),
+        ({"overcommit": float("inf")}, "overcommit is inf, expected a number"),
+        ({"overcommit": "much"}, "overcommit is 'much', expected a number"),
         ({"smt_penalty": -1}, "penalty is 0 or more"),
         (
             {"running": (RunningDomain(name="dom0", pages=[1], vcpus_on=[0, 0]),)},
@@ -84,6 +98,36 @@ def test_figures_that_contradict_one_another_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=reason):
         make_host([4096] * 2, **fields)
+
+
+def test_a_host_of_amounts_alone_is_the_synthetic_one() -> None:
+    pages = 4 << ORDER_1GIB
+    host = Host(
+        name="host",
+        total_pages=[pages] * 2,
+        pcpu_pnode=[0, 0, 1, 1],
+        distances=[[10, 21], [21, 10]],
+    )
+    assert host == parse_synthetic("pnode:2 core:2 memory:4GiB distance:10,21")
+
+
+def test_what_is_free_lies_at_the_low_end_of_spans_that_are_given() -> None:
+    host = Host(
+        name="host",
+        total_pages=[600],
+        free_pages=[500],
+        spans=[(0, 0, 400), (0, 4096, 200)],
+        pcpu_pnode=[0],
+    )
+    assert host.free_spans.tolist() == [[0, 1, 399], [0, 4096, 101]]
+    assert host.free_from == "counts"
+
+
+def test_a_default_is_read_only_too() -> None:
+    host = Host(name="host", total_pages=[600], pcpu_pnode=[0])
+    for name in ARRAYS:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(host, name).flat[0] = 7
 
 
 def test_an_unreachable_pair_and_a_one_way_street_are_allowed() -> None:

@@ -76,13 +76,3 @@ def test_the_readme_starts_with_one_sentence_and_the_two_commands(project_root: 
     assert sentence.count(".") == 1
     assert sentence.endswith(".")
     assert text.index("make demo") < text.index("make test") < text.index("## ")
-
-
-def test_every_file_that_a_document_links_to_is_there(project_root: Path) -> None:
-    documents = [project_root / "README.md", *sorted((project_root / "docs").glob("*.md"))]
-    missing = []
-    for document in documents:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-            if not target.startswith("http") and not (document.parent / target).exists():
-                missing.append(f"{document.name}: {target}")
-    assert missing == []

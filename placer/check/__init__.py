@@ -49,9 +49,10 @@ def check_placement(
     frames: Sequence[DomainFrames] | None = None,
     moves: Sequence[Move] | None = None,
 ) -> tuple[Violation, ...]:
-    """Return every rule that ``placement`` breaks, and ``frames`` and ``moves`` where given.
+    """Return every rule of ``problem`` that ``placement`` breaks.
 
-    An empty tuple means that the placement is one that MODEL allows; whether it is
+    ``frames`` and ``moves`` are held against it where they are given. An empty tuple means that
+    the placement is one that models/README.md allows; whether it is
     the best one is not looked at. Domains whose arrays do not fit together are
     reported by D1 and left out of the other rules.
     """
@@ -93,7 +94,7 @@ def check_placement(
 def score(
     problem: Problem, placement: Placement, violations: Sequence[Violation] | None = None
 ) -> Score:
-    """Return the figures of ``placement`` and the rules that it breaks.
+    """Return the figures of ``placement`` and the rules of ``problem`` that it breaks.
 
     ``violations`` are these where ``check_placement`` has said them already.
     ``cost`` is O2b, smt penalties included; the mean access distance leaves them out

@@ -14,7 +14,10 @@ Triple = tuple[Domain, PlacedDomain, Host]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken. ``domain`` is empty where the rule is about a host or a group."""
+    """One rule broken: ``rule`` by its label in models/README.md, ``text`` how.
+
+    ``domain`` is a name, empty where the rule is about a host or a group.
+    """
 
     rule: str
     domain: str

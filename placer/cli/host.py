@@ -16,7 +16,7 @@ def host(
     source: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Output of programs on one host, joined (xl info -n, xl debug-keys u, xl list -n, "
             "xl vcpu-list, numactl --hardware, lscpu, lstopo XML, virsh capabilities, virsh "
             "freecell --all, a tree of sysfs ..), or what --host of place takes. This machine "

@@ -23,7 +23,10 @@ from placer.engine.deal import Answers, Dealer, Failure, Task, reason_of, timed
 
 
 class Engine(Protocol):
-    """Answers many questions about one thing; ``workers`` of them side by side."""
+    """Answers many questions about one thing; ``workers`` of them side by side.
+
+    `open_engine` returns one; `place` asks it for the parts of a fleet.
+    """
 
     workers: int
 

@@ -20,7 +20,7 @@ def num_processors() -> int:
 def open_engine(
     name: EngineName = "threads", *, workers: int | None = None, scheduler: str | None = None
 ) -> Engine:
-    """Return the engine of that name; ``workers`` are the processors at hand where not given.
+    """Return the engine of ``name``; ``workers`` are the processors at hand where not given.
 
     ``scheduler`` is the address of a Dask scheduler ("tcp://10.0.0.1:8786"), or a file that it
     wrote (``--scheduler-file``); without one, "dask" starts a cluster of worker processes on

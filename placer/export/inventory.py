@@ -14,7 +14,7 @@ from placer.arrays import Ints
 from placer.cpulist import format_ranges
 from placer.errors import RefusedError
 from placer.host import Host, RunningDomain
-from placer.read.host_layout import as_rows, lay_out_spans
+from placer.layout import as_rows, lay_out_spans
 from placer.read.host_memory import E820_TYPES
 from placer.units import exact_size
 

@@ -31,7 +31,8 @@ MOST_COPIES: Final = 100_000
 class DomainSet:
     """Domains to be placed, and what was given with them.
 
-    ``policy`` is the name or the file of a policy, None where none was given;
+    ``domains`` and ``groups`` are for a `Problem`; ``warnings`` are what was replaced or passed
+    over. ``policy`` is the name or the file of a policy, None where none was given;
     ``cfg_files`` are the resolved xl configurations that a domains.toml named.
     """
 

@@ -18,7 +18,8 @@ import numpy as np
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
 from placer.host import FreeFrom, Host
-from placer.read.host_layout import parse_figure, without_frame_0
+from placer.layout import without_frame_0
+from placer.read.host_layout import parse_figure
 from placer.read.synthesised import lay_out_counts
 from placer.read.toml_fields import MOST_PAGES
 from placer.read.xen_keys import free_spans_of, has_xen_keys, parse_xen_keys

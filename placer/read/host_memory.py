@@ -15,8 +15,14 @@ import numpy as np
 from placer.arrays import Ints
 from placer.errors import InputError
 from placer.host import FreeFrom, RunningDomain
+from placer.layout import (
+    Span,
+    as_rows,
+    lay_out_free,
+    lay_out_spans,
+    without_frame_0,
+)
 from placer.read.heap_file import HeapFile, read_heap_file
-from placer.read.host_layout import Span, as_rows, lay_out_free, lay_out_spans, without_frame_0
 from placer.read.synthesised import lay_out_fragmented
 from placer.read.toml_fields import MOST_PAGES, Fields, TomlDocument, describe
 from placer.read.toml_lines import FieldPath

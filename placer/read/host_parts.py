@@ -16,12 +16,7 @@ from placer.arrays import Ints
 from placer.cpulist import format_ranges
 from placer.errors import Fault, InputError
 from placer.host import FreeFrom, Host
-from placer.read.bounds import MOST_FAULTS
-from placer.read.host_guests import GuestPart, running_of
-from placer.read.host_layout import (
-    MOST_PCPUS,
-    MOST_PNODES,
-    MOST_SOCKET,
+from placer.layout import (
     Span,
     as_rows,
     lay_out_free,
@@ -29,6 +24,9 @@ from placer.read.host_layout import (
     near_far,
     without_frame_0,
 )
+from placer.read.bounds import MOST_FAULTS
+from placer.read.host_guests import GuestPart, running_of
+from placer.read.host_layout import MOST_PCPUS, MOST_PNODES, MOST_SOCKET
 from placer.read.toml_fields import MOST_PAGES
 from placer.units import LOCAL_DISTANCE, PAGE_BYTES, REMOTE_DISTANCE, UNREACHABLE, exact_size
 

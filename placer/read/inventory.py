@@ -11,6 +11,7 @@ import numpy as np
 
 from placer.errors import Fault
 from placer.host import Host, SmtMode
+from placer.layout import near_far
 from placer.read.bounds import entries_of_host
 from placer.read.host_layout import (
     MOST_OVERCOMMIT,
@@ -18,7 +19,6 @@ from placer.read.host_layout import (
     MOST_PNODES,
     assumed_distances,
     counts_end,
-    near_far,
     parse_smt,
 )
 from placer.read.host_memory import (

@@ -18,8 +18,8 @@ TIE_BREAKS: Final = ("none", "spread", "pack")
 def read_policy(name_or_path: str | Path) -> Policy:
     """Return the policy that placer brings under a name, or that a TOML file states.
 
-    What ends in ``.toml`` or is a ``Path`` is a file. Raises InputError where there is no
-    such policy or the file is faulty.
+    ``name_or_path`` says which: what ends in ``.toml`` or is a ``Path`` is a file. Raises
+    InputError where there is no such policy or the file is faulty.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml"):

@@ -60,13 +60,21 @@ class _Named:
         self.sources.setdefault(name, source)
 
 
-def read_hosts(args: Sequence[str]) -> tuple[tuple[Host, ...], list[Fault]]:
-    """Return the hosts that the arguments name, in their order, and the warnings.
+Named = str | Path | Sequence[str | Path]
 
-    An argument is an inventory file, a folder or a glob of them, the folder of a finished
+
+def _listed(args: Named) -> list[str]:
+    """Return one name, or several, as a list: text alone is not a list of its letters."""
+    return [str(args)] if isinstance(args, (str, Path)) else [str(arg) for arg in args]
+
+
+def read_hosts(args: str | Path | Sequence[str | Path]) -> tuple[tuple[Host, ...], list[Fault]]:
+    """Return the hosts that ``args``, one or several, name, in their order, and the warnings.
+
+    Each is an inventory file, a folder or a glob of them, the folder of a finished
     run (the hosts as it leaves them), a synthetic host such as ``"pnode:2 core:4
     memory:16GiB"``, or a file or a tree of sysfs in which another program describes a whole
-    host (`HOST_FORMATS`; a glob stands for such files too, a folder does not). Several
+    host (docs/inventory.md; a glob stands for such files too, a folder does not). Several
     synthetic hosts without a name are host0, host1 and so on.
     Raises InputError with the faults of all arguments, two hosts of one name among them.
     """
@@ -89,7 +97,7 @@ class Start:
     current: tuple[Running, ...] = ()
 
 
-def read_start(args: Sequence[str], *, rebalance: bool) -> Start:
+def read_start(args: Named, *, rebalance: bool) -> Start:
     """Return what the arguments of `read_hosts` name, with what may be moved there.
 
     With ``rebalance`` the domains that a finished run has placed may be moved. Of the other
@@ -97,6 +105,7 @@ def read_start(args: Sequence[str], *, rebalance: bool) -> Start:
     a domain are is known from the run that placed it alone. Raises InputError as `read_hosts`
     does.
     """
+    args = _listed(args)
     warnings: list[Fault] = []
     named = _Named()
     hosts: list[Host] = []
@@ -155,22 +164,24 @@ def _stays(host: Host) -> Fault:
 
 
 def read_domains(
-    args: Sequence[str],
+    args: str | Path | Sequence[str | Path],
     *,
     fallback: bool = False,
     ignore_pnodes: bool = False,
     warnings: list[Fault] | None = None,
 ) -> DomainSet:
-    """Return the domains that the arguments name, in their order, joined into one set.
+    """Return the domains that ``args``, one or several, name, in their order, in one set.
 
-    An argument is a file of domains in any format that `read_domain_file` knows, or a folder
+    Each is a file of domains in any format of docs/domains.md, or a folder
     or a glob of them; there, a configuration that a domains.toml beside it names is read
-    through that alone, and files that hold no domains are passed over. ``fallback`` and
-    ``ignore_pnodes`` are those of `read_xl`. Warnings are appended to ``warnings`` too, also
-    where reading fails.
+    through that alone, and files that hold no domains are passed over. With ``fallback`` faulty
+    vNUMA options give way to their defaults, with a warning; with ``ignore_pnodes`` the pnodes
+    that domains name are passed over. Warnings are appended to ``warnings`` too, also where
+    reading fails.
     Raises InputError with the faults of all arguments, two domains of one name or two
     policies among them.
     """
+    args = _listed(args)
     joined = _Joined()
 
     # The warnings of a faulty file are kept.

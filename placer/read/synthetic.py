@@ -14,17 +14,14 @@ import numpy as np
 
 from placer.errors import Fault, InputError
 from placer.host import Host, SmtMode
-from placer.read.host_layout import (
-    MOST_OVERCOMMIT,
-    MOST_PCPUS,
-    MOST_PNODES,
+from placer.layout import (
     Span,
     as_rows,
     lay_out_free,
     lay_out_spans,
     near_far,
-    parse_smt,
 )
+from placer.read.host_layout import MOST_OVERCOMMIT, MOST_PCPUS, MOST_PNODES, parse_smt
 from placer.read.toml_fields import MOST_PAGES, describe
 from placer.units import (
     LOCAL_DISTANCE,
@@ -96,8 +93,9 @@ class _Tokens:
 def parse_synthetic(text: str, name: str = "host") -> Host:
     """Return the host that ``text`` writes; ``name:`` in it wins over ``name``.
 
-    Counts multiply from left to right, as in hwloc. Raises InputError with every fault
-    at once, each with its column.
+    Such as ``"pnode:2 core:4 pu:2 memory:16GiB distance:10,21"``: counts multiply from left to
+    right, as in hwloc; memory and distances are of each pnode (docs/inventory.md). Raises
+    InputError with every fault at once, each with its column.
     """
     tokens = _Tokens(text)
     num_pnodes, pcpus = _read_levels(tokens)

@@ -14,12 +14,11 @@ import numpy as np
 
 from placer.arrays import Ints
 from placer.errors import Fault, InputError
+from placer.layout import as_rows, lay_out_free
 from placer.read.host_layout import (
     MOST_DOMID,
     MOST_PCPUS,
     MOST_PNODES,
-    as_rows,
-    lay_out_free,
     parse_figure,
     parse_pcpu_range,
     parse_pcpus,

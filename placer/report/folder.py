@@ -45,16 +45,18 @@ def run_files(run: Run) -> dict[str, str]:
     return files
 
 
-def write_run(folder: Path, run: Run, *, log: Mapping[str, Any]) -> None:
+def write_run(folder: str | Path, run: Run, *, log: Mapping[str, Any] | None = None) -> None:
     """Write ``run`` as ``folder``, which appears whole or not at all.
 
     The files go into a new folder beside it, which then takes its name: at every moment the
     name is that of one whole run, the earlier or the new. A folder that exists is replaced
     only if it is a run and holds nothing else; InputError otherwise, or where the folder
-    cannot be written. ``log`` becomes run-log.json.
+    cannot be written. ``log``, plain values by name, becomes run-log.json, the one file that
+    may differ between equal runs, with its line of SHA256SUMS.
     """
+    folder = Path(folder)
     refuse_unless_replaceable(folder)
-    files = {**run_files(run), LOG_FILE: format_json(dict(log))}
+    files = {**run_files(run), LOG_FILE: format_json(dict(log or {}))}
     files[SUMS_FILE] = format_sums(files)
     target = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps symbolic links, unlike resolve
     try:

@@ -243,7 +243,7 @@ def test_other_distances_change_the_cost_of_what_stays() -> None:
     assert found.displaced == frozenset()
     cost = next(level for level in found.levels if level.name == "cost")
     assert cost.value > sum(three_hosts().cost_of.values())
-    with pytest.raises(InputError, match=r"distances are \(3, 3\)"):
+    with pytest.raises(InputError, match=r"found distances of shape \(3, 3\), expected \(2, 2\)$"):
         ask(three_hosts(), SetHosts(hosts=("h1",), distances=np.full((3, 3), 10)))
 
 
