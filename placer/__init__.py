@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ModelError,
         PlacerError,
         RefusedError,
+        TooLargeError,
     )
     from placer.frames import DomainFrames
     from placer.host import Host, RunningDomain
@@ -73,6 +74,7 @@ __all__ = [
     "Solution",
     "SolveOptions",
     "SolverInfo",
+    "TooLargeError",
     "Violation",
     "VnodeMemory",
     "__version__",
@@ -105,6 +107,7 @@ _HOMES = {
         "ModelError",
         "PlacerError",
         "RefusedError",
+        "TooLargeError",
     ),
     "frames": ("DomainFrames",),
     "host": ("Host", "RunningDomain"),

@@ -223,6 +223,7 @@ def read_run(folder: str | Path) -> Run:
     a file was edited or is damaged, or the files contradict one another. Whether the answer
     is right is the checker's question.
     """
+    folder = Path(folder)
     run = read_records(folder, sums=True)
     if faults := list(contradictions(folder, run)):
         raise InputError(faults)
@@ -235,7 +236,6 @@ def read_records(folder: Path, *, sums: bool) -> Run:
     With ``sums`` they are held against SHA256SUMS, where that is there. Raises InputError
     where the folder is no run, or a file is edited or damaged.
     """
-    folder = Path(folder)
     if not is_run(folder):
         found = "a folder without a run" if is_folder(folder) else "no such folder"
         raise InputError(

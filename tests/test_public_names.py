@@ -43,6 +43,7 @@ PUBLIC = [
     "Solution",
     "SolveOptions",
     "SolverInfo",
+    "TooLargeError",
     "Violation",
     "VnodeMemory",
     "__version__",

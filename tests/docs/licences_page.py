@@ -102,7 +102,16 @@ def licence_of(found: Distribution) -> str:
     ]
     if first and all(known(part) for part in parts_of(first)):
         return first
-    return " OR ".join(sorted(told)) or first
+    return " OR ".join(sorted(told)) or first or _by_its_text(found)
+
+
+def _by_its_text(found: Distribution) -> str:
+    """Return the licence whose text a distribution carries, where its metadata name none."""
+    for name in found.metadata.get_all("License-File") or []:
+        text = found.read_text(f"licenses/{name}") or ""
+        if text.split()[:4] == ["Apache", "License", "Version", "2.0,"]:
+            return "Apache-2.0"
+    return ""
 
 
 def parts_of(licence: str) -> list[str]:
