@@ -175,7 +175,7 @@ class Domain:
             raise ValueError(problem)
 
     def named(self, name: str) -> Domain:
-        """Return this domain under another name; what was checked of it is not checked again."""
+        """Return this domain as ``name``; what was checked of it is not checked again."""
         other = copy(self)
         object.__setattr__(other, "name", name)
         return other

@@ -109,7 +109,7 @@ def test_every_error_of_placers_own_is_public() -> None:
         for name, value in vars(placer.errors).items()
         if inspect.isclass(value) and issubclass(value, placer.PlacerError)
     }
-    assert len(family) == 6
+    assert len(family) == 7
     assert family <= set(placer.__all__)
 
 
