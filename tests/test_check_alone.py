@@ -25,8 +25,18 @@ from tests.builders import make_domain
 VALUES = {
     f"placer.{name}"
     for name in (
-        *("arrays", "cpulist", "domain", "errors", "frames", "host", "placement", "policy"),
-        *("problem", "result", "units", "check", "cost"),
+        *(
+            "arrays",
+            "cpulist",
+            "domain",
+            "errors",
+            "frames",
+            "host",
+            "layout",
+            "placement",
+            "policy",
+        ),
+        *("policy", "problem", "result", "units", "check", "cost"),
     )
 }
 """What is given and what is answered, and the two that judge it."""

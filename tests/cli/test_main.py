@@ -85,10 +85,10 @@ def test_the_exit_code_follows_from_the_answer() -> None:
 
 
 def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(folder: Path) -> None:
+    def fail(folder: Path, *, sums: bool) -> None:
         raise error
 
-    monkeypatch.setattr("placer.run.read_run", fail)
+    monkeypatch.setattr("placer.report.verify.read_records", fail)
 
 
 def test_a_defect_of_the_solver_is_an_unexpected_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,9 +106,9 @@ def test_any_other_failure_of_placer_has_its_own_code(monkeypatch: pytest.Monkey
 
 BREAK = (
     "import placer.run\n"
-    "def fail(folder):\n"
+    "def fail(folder, sums):\n"
     "    raise ZeroDivisionError('two\\nlines')\n"
-    "placer.run.read_run = fail\n"
+    "placer.run.read_records = fail\n"
 )
 
 

@@ -134,9 +134,15 @@ def test_a_full_placement_under_allow_partial_ends_well(small: Path) -> None:
     assert run_placer("place", small, "--host", HOST, "--allow-partial").code == 0
 
 
-def test_no_answer_within_the_time_limit_has_its_own_code(small: Path, tmp_path: Path) -> None:
-    other = write_cfg(tmp_path / "other.cfg", memory=1024)
-    ended = run_placer("place", small, other, "--host", HOST, "--time-limit", "1e-9")
+def test_no_answer_within_the_time_limit_has_its_own_code(tmp_path: Path) -> None:
+    host = "pnode:2 core:8 pu:1 memory:10GiB distance:10,20"
+    # In the order of their vcpus the first two take the room that one of the others needs.
+    domains = [
+        write_cfg(tmp_path / f"{name}.cfg", memory=memory, vcpus=vcpus)
+        for name, memory, vcpus in (("a", 1500, 3), ("b", 1500, 3), ("c", 8000, 1), ("d", 8000, 1))
+    ]
+    assert run_placer("place", *domains, "--host", host).code == 0
+    ended = run_placer("place", *domains, "--host", host, "--time-limit", "1e-9")
     assert ended.code == 4
     assert "error: no answer was found" in ended.err
 

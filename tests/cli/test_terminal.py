@@ -119,7 +119,7 @@ def test_progress_moves_while_a_run_is_read(
     arguments: tuple[str, ...], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = given_for(run, arguments)
-    watch_held(tmp_path, monkeypatch, ("run", "read_run"), "reading", *given)
+    watch_held(tmp_path, monkeypatch, ("run", "read_records"), "reading", *given)
 
 
 def test_progress_moves_while_an_answer_is_written(

@@ -110,8 +110,8 @@ def test_a_single_vnode_is_written() -> None:
         assert line in text.splitlines()
 
 
-def test_a_name_with_quotes_and_line_breaks_is_escaped(rc9: Run) -> None:
-    name = 'x"\nvnodes = 9 # \\'
+def test_a_name_with_quotes_and_signs_of_the_grammar_is_escaped(rc9: Run) -> None:
+    name = 'x"; vnodes = 9 # \\'
     text = export(renamed(rc9, name), name).text
     assert len(text.splitlines()) == len(export(rc9, "rc9").text.splitlines())
     assert read_back(text).name == name

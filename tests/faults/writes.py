@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from placer.report.folder import write_run
-from placer.run import LOG_FILE
+from placer.run import LOG_FILE, SUMS_FILE
 from tests import sample_runs
 from tests.faults.program import tree
 
@@ -169,8 +169,17 @@ def write_inputs(folder: Path) -> None:
     (folder / "all.toml").write_text(SCENARIOS + MORE_SCENARIOS, encoding="utf-8")
 
 
+_LOG_LINE = f" {LOG_FILE}\n".encode()
+"""How the line of the log in the sums of a run ends."""
+
+
 def content(target: Path) -> dict[str, bytes | None] | None:
     """Return what is there, but for the log of a run, which has the time in it; None: nothing."""
     if not target.exists():
         return None
-    return {name: data for name, data in tree(target).items() if name != LOG_FILE}
+    found = {name: data for name, data in tree(target).items() if name != LOG_FILE}
+    sums = found.get(SUMS_FILE)
+    if sums is not None:
+        lines = sums.splitlines(keepends=True)
+        found[SUMS_FILE] = b"".join(line for line in lines if not line.endswith(_LOG_LINE))
+    return found
