@@ -12,9 +12,9 @@ from placer.result import Level, SolverInfo, Status
 Progress = Callable[[str], None]
 """Takes one line of text about how far a search is."""
 
-Keep = Callable[[Callable[[], Placement]], None]
-"""Takes the best placement so far, now and then, as a call that makes it; it keeps the rules and
-may leave domains out."""
+Keep = Callable[[Callable[[], Placement]], bool]
+"""Takes the best placement so far, as a call that makes it; it keeps the rules and may leave
+domains out. Returns whether it took it: what it did not take is offered again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from placer.fleet.part import placement_of
 from placer.pipeline import find_answer
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
+from placer.result import rank
 
 _PARTS_SHARE: Final = 0.6
 """Of the time, how much the parts may take; the rest is for the whole."""
@@ -133,8 +134,6 @@ def _rest_of(limits: Limits, started: float, *, interrupted: bool) -> Limits:
 
 def _better(problem: Problem, one: Placement | None, other: Placement | None) -> Placement | None:
     """The better of two placements, either of which may not be there."""
-    from placer.cpsat.search import rank
-
     known = [placement for placement in (one, other) if placement is not None]
     loose = replace(problem, allow_partial=True)
     return min(known, key=lambda found: rank(level_values(loose, found)), default=None)

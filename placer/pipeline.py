@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 from placer.alarm import Alarm
 from placer.answer import Answer, Keep, Limits, Progress
 from placer.check import check_placement
+from placer.cost import level_values
 from placer.footprint import encoding_bytes, has_room, refuse_beyond
 from placer.moves import standing
 from placer.placement import Placement
 from placer.problem import Problem
 from placer.quadratic.one_domain import OneDomain, solve_one
+from placer.result import rank
 
 if TYPE_CHECKING:
     from placer.cpsat.timebox import TimeBox
@@ -103,6 +105,7 @@ def _find_by_search(
     if start is None or (start.unplaced and not problem.allow_partial):
         start = _standing_start(problem)
     known: dict[str, int] = {}
+    before: list[Answer] = []
     if start is None and limits.work is not None:
         # Short questions are most often proven at once, by best fit or by the encoding.
         by_fit = place_by_patterns(problem, limits, improve=False)
@@ -111,19 +114,37 @@ def _find_by_search(
     if start is None and len(problem.domains) >= _FEW:
         if limits.work is not None:
             few = replace(limits, work=_SOON_SHARE * limits.work)
-            soon = search(problem, few, progress=progress)
+            soon = search(problem, few, progress=progress, keep=keep)
             if soon.status == "optimal":
                 return soon
-        by_patterns = place_by_patterns(problem, _share_for_patterns(limits))
+            before.append(soon)
+        by_patterns = place_by_patterns(problem, _share_for_patterns(limits), keep=keep)
         if by_patterns is not None and (by_patterns.status == "optimal" or by_patterns.interrupted):
             return by_patterns
         if by_patterns is not None:
             known = {level.name: level.bound for level in by_patterns.levels}
+            before.append(by_patterns)
     box = TimeBox(limits, progress, started=started)
     answer = search(problem, limits, start=start, box=box, known=known, keep=keep)
     if answer.status == "infeasible" and any(domain.auto_vnodes for domain in problem.domains):
         return _split_unequally(problem, limits, answer, box)
-    return answer
+    return _best_of(problem, [answer, *before])
+
+
+def _best_of(problem: Problem, answers: list[Answer]) -> Answer:
+    """The best answer, the first of equals; the first of all where it is proven, or none places."""
+    last = answers[0]
+    ranks = [
+        (rank(level_values(problem, answer.placement)), number)
+        for number, answer in enumerate(answers)
+        if answer.placement is not None
+    ]
+    if last.status in ("optimal", "infeasible") or not ranks:
+        return last
+    best = answers[min(ranks)[1]]
+    if best is not last:
+        best.interrupted |= last.interrupted
+    return best
 
 
 def _go_on(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from placer.placement import Placement
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+
+Sense = Literal["min", "max"]
+
+MOST: Final[dict[str, Sense]] = {"placed_priority": "max", "packed_pages": "max"}
+"""The levels of which more is better."""
 
 Certificate = Literal["", "capacity count", "matching", "cpsat"]
 """How a refusal is proven: by counting what there is, by vnodes that together have too few
@@ -33,13 +38,18 @@ class Level:
     value: int
     bound: int
     status: Literal["optimal", "feasible"]
-    sense: Literal["min", "max"] = "min"
+    sense: Sense = "min"
     seconds: float = field(default=0.0, compare=False)
 
     @property
     def gap(self) -> float:
         """The relative gap ``|value - bound| / max(1, |value|)``; 0.0 where proven."""
         return abs(self.value - self.bound) / max(1, abs(self.value))
+
+
+def rank(values: dict[str, int]) -> list[int]:
+    """Return the values of levels, in order, so that the lesser list is the better answer."""
+    return [-value if MOST.get(name) == "max" else value for name, value in values.items()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from placer.pages.rearrange import realise_moves
 from placer.pipeline import find_answer
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.result import Baseline, Level, Move, Refusal, Result, Score, SolverInfo
+from placer.result import Baseline, Level, Move, Refusal, Result, Score, SolverInfo, rank
 
 MAX_WORKERS = 256
 """The most threads that CP-SAT is asked for."""
@@ -246,7 +246,6 @@ def _or_at_once(problem: Problem, answer: Answer, known: Placement | None) -> An
     """The answer, or where the time ended too soon ``known``, if that is better."""
     if known is None or answer.status not in ("unknown", "feasible"):
         return answer
-    from placer.cpsat.search import rank
     from placer.fleet.many import answer_with
 
     if answer.placement is not None:

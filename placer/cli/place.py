@@ -249,7 +249,9 @@ def place(
             memory_limit=most_memory,
             parts=parts or 1,
         )
-        begun = None if out is None else Unfinished(out, problem)
+        begun = (
+            None if out is None else Unfinished(out, problem, warn=lambda it: say_warnings([it]))
+        )
         start = _go_on(begun) if resume else None
         tell("solving")
         solution = solve(
@@ -265,8 +267,9 @@ def place(
         if out is not None:
             tell(f"writing {out}")
             write_run(out, run, log=_log(clock, run, warnings))
-        if begun is not None:
-            begun.remove()
+        left = None if begun is None else begun.remove()
+        if left is not None:
+            say_warnings([left])
         tell("writing the answer")
         document = _json(run) if as_json else ""
     if as_json:

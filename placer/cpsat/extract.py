@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from ortools.sat.python import cp_model
 
@@ -11,7 +13,17 @@ from placer.pcpus import VcpuSeat, name_pcpus, seats_of
 from placer.placement import PlacedDomain, Placement
 
 
-def extract_placement(v: Variables, solver: cp_model.CpSolver) -> Placement:
+class Solution(Protocol):
+    """A solver that has solved, or the callback that it gives a solution to."""
+
+    def value(self, expression: cp_model.LinearExprT) -> int:
+        """Return the value of an expression."""
+
+    def boolean_value(self, literal: cp_model.LiteralT) -> bool:
+        """Return the value of a literal."""
+
+
+def extract_placement(v: Variables, solver: Solution) -> Placement:
     """Return the placement that a solution of ``v`` says, pcpus named."""
     chosen = {
         item.domain_number: item for item in v.items if solver.boolean_value(v.placed[item.number])
@@ -57,7 +69,7 @@ def extract_placement(v: Variables, solver: cp_model.CpSolver) -> Placement:
 
 
 def _seat(
-    v: Variables, solver: cp_model.CpSolver, item: Item, site: Site
+    v: Variables, solver: Solution, item: Item, site: Site
 ) -> tuple[list[int], list[VcpuSeat]]:
     """Name the vcpus of an item: their vnodes, and the cell of each."""
     domain = item.domain
@@ -75,13 +87,13 @@ def _seat(
     return vnode_of, seats_of(domain, item.domain_number, site.host, cell_of)
 
 
-def _value(solver: cp_model.CpSolver, expression: Expr) -> int:
+def _value(solver: Solution, expression: Expr) -> int:
     return expression if isinstance(expression, int) else int(solver.value(expression))
 
 
-def _values(solver: cp_model.CpSolver, expressions: list[Expr]) -> list[int]:
+def _values(solver: Solution, expressions: list[Expr]) -> list[int]:
     return [_value(solver, expression) for expression in expressions]
 
 
-def _first(solver: cp_model.CpSolver, literals: list[Expr]) -> int:
+def _first(solver: Solution, literals: list[Expr]) -> int:
     return next(p for p, literal in enumerate(literals) if solver.boolean_value(literal))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from ortools.sat.python import cp_model
 
@@ -33,7 +34,7 @@ from placer.cpsat.variables import Expr, Variables
 from placer.errors import ModelError
 from placer.placement import Placement
 from placer.problem import Problem
-from placer.result import Level
+from placer.result import MOST, Level, Sense
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 MAX_ORDERED_VNODES = 64
@@ -47,15 +48,6 @@ _FIRST_WORK = 0.5
 
 _HOME_SHARE = 0.5
 """Of the time left, how much goes into placing without spill before spill is tried."""
-
-Sense = Literal["min", "max"]
-MOST: dict[str, Sense] = {"placed_priority": "max", "packed_pages": "max"}
-"""The levels of which more is better."""
-
-
-def rank(values: dict[str, int]) -> list[int]:
-    """Return the values of levels, in order, so that the lesser list is the better answer."""
-    return [-value if MOST.get(name) == "max" else value for name, value in values.items()]
 
 
 def search(
@@ -81,7 +73,7 @@ def search(
     time that this search may take, where it is one of several; ``in_order`` says whether
     the lexicographically first placement is looked for (O5). ``known`` has bounds that
     were proven otherwise, by level, that of the cost for placements with every vcpu at home.
-    ``keep`` is given the answer of each level.
+    ``keep`` is given what is found on the way.
     """
     box = TimeBox(limits, progress) if box is None else box
     in_order = in_order and limits.in_order
@@ -102,6 +94,7 @@ class _Search:
         in_order: bool,
     ) -> None:
         self.keep = keep
+        self.kept: Placement | None = None
         self.problem = problem
         self.known = known
         self.limits = limits
@@ -134,8 +127,8 @@ class _Search:
         auto = any(domain.auto_vnodes for domain in self.problem.domains)
         if self.problem.allow_partial or auto:
             self._allow_spill(may_spill)
-            partial = self.problem.allow_partial
-            if partial and not self._level("placed_priority", placed_priority):
+            leaves_out = self.problem.allow_partial
+            if leaves_out and not self._level("placed_priority", placed_priority):
                 return
             if auto and not self._level("auto_vnodes", chosen_vnodes):
                 return
@@ -411,6 +404,8 @@ class _Search:
             work=work,
             first_will_do=objective is None,
             fix_hints=fix_hints,
+            read=None if self.keep is None else partial(extract_placement, self.v),
+            take=None if self.keep is None else self._offer,
         )
         return status, solver, watch.bound
 
@@ -433,9 +428,16 @@ class _Search:
     def _take(self, solver: cp_model.CpSolver) -> None:
         """Keep the solution: the placement so far, and the hint of the next level."""
         self.hint = dict(enumerate(solver.response_proto.solution))
-        found = self.answer.placement = extract_placement(self.v, solver)
-        if self.keep is not None:
-            self.keep(lambda: found)
+        self.answer.placement = extract_placement(self.v, solver)
+        self._offer()
+
+    def _offer(self, found: Placement | None = None) -> None:
+        """Offer what is found, else the placement so far, to be kept."""
+        best = self.answer.placement if found is None else found
+        if self.keep is None or best is None or best is self.kept:
+            return
+        if self.keep(lambda: best):
+            self.kept = best
 
     def _report(self, level: Level) -> None:
         self.answer.levels.append(level)

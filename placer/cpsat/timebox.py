@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from typing import Any, Final
@@ -14,6 +15,7 @@ from placer.answer import Limits, Progress
 from placer.cpsat.meter import Meter, least_of
 from placer.cpsat.variables import new_solver
 from placer.errors import ModelError
+from placer.placement import Placement
 
 QUIET_SECONDS: Final = 1.0
 """Progress is told of what takes longer, and at most once in so many seconds."""
@@ -25,16 +27,23 @@ SOLVED: Final = (cp_model.OPTIMAL, cp_model.FEASIBLE)
 
 
 class Watch(cp_model.CpSolverSolutionCallback):
-    """What a running solve has reached: written by the solver's threads, read by ours."""
+    """What a running solve has reached: written by the solver's threads, read by ours.
 
-    def __init__(self) -> None:
+    ``read`` makes of a solution what ``found`` shall be.
+    """
+
+    def __init__(self, read: Callable[[Watch], Placement] | None = None) -> None:
         super().__init__()
         self.best: int | None = None
         self.bound: float | None = None
+        self.found: Placement | None = None
+        self._read = read
 
     def on_solution_callback(self) -> None:
-        """Keep the value of a new solution."""
+        """Keep the value of a new solution, and what is read in it."""
         self.best = round(self.objective_value)
+        if self._read is not None:
+            self.found = self._read(self)
 
     def raise_bound(self, bound: float) -> None:
         """Keep a new bound."""
@@ -117,14 +126,17 @@ class TimeBox:
         work: float | None = None,
         first_will_do: bool = False,
         fix_hints: bool = False,
+        read: Callable[[Watch], Placement] | None = None,
+        take: Callable[[Placement | None], None] | None = None,
     ) -> tuple[Any, cp_model.CpSolver, Watch]:
         """Run CP-SAT on ``model`` for at most ``share`` of the time left, and ``work`` of it.
 
-        ``describe(value, bound)`` gives the text of progress. UNKNOWN comes back where no
-        time is left. MODEL_INVALID is a defect and raises ModelError with its text.
+        ``describe(value, bound)`` gives the text of progress; ``take`` is given, now and then,
+        what ``read`` made of the best solution so far, None without one. UNKNOWN comes back
+        where no time is left. MODEL_INVALID is a defect and raises ModelError with its text.
         """
         solver = new_solver(seed=self.limits.seed, workers=self.limits.workers)
-        watch = Watch()
+        watch = Watch(read)
         if self.is_over():
             return cp_model.UNKNOWN, solver, watch
         parameters = solver.parameters
@@ -136,14 +148,19 @@ class TimeBox:
         most = least_of(work, None if work_left is None else share * work_left)
         if most is not None:
             parameters.max_deterministic_time = max(most, 0.0)
-        status = self._solve_interruptibly(solver, model, watch, describe)
+        status = self._solve_interruptibly(solver, model, watch, describe, take)
         self.meter.charge(float(solver.response_proto.deterministic_time))
         if status == cp_model.MODEL_INVALID:
             raise ModelError(f"CP-SAT rejects the model: {model.validate()}")
         return status, solver, watch
 
     def _solve_interruptibly(
-        self, solver: cp_model.CpSolver, model: cp_model.CpModel, watch: Watch, describe: Any
+        self,
+        solver: cp_model.CpSolver,
+        model: cp_model.CpModel,
+        watch: Watch,
+        describe: Any,
+        take: Callable[[Placement | None], None] | None,
     ) -> Any:
         """Solve beside this thread, so that Ctrl-C can stop it and keep the best so far.
 
@@ -165,6 +182,8 @@ class TimeBox:
                 return outcome.result(timeout=_WAKE_SECONDS)
             except StillRunning:
                 self.tell(describe(watch.best, watch.bound))
+                if take is not None:
+                    take(watch.found)
             except KeyboardInterrupt:
                 self.stop()
             if self.stopped():

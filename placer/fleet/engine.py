@@ -436,8 +436,9 @@ class _Engine:
 
     def _tell(self) -> None:
         if self.keep is not None and (self.kept is None or self.plan.rank < self.kept):
-            self.keep(lambda: expand(self.problem, self.plan))
-            self.kept = self.plan.rank
+            best = self.plan.rank
+            if self.keep(lambda: expand(self.problem, self.plan)):
+                self.kept = best
         elapsed = self.clock.elapsed
         if self.progress is None or elapsed < _QUIET_SECONDS or elapsed - self.told < 1.0:
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from placer.answer import Answer, Keep, Limits, Progress
 from placer.check import check_placement
 from placer.cost import level_values
-from placer.cpsat.search import MOST, rank, search
+from placer.cpsat.search import search
 from placer.cpsat.timebox import TimeBox
 from placer.errors import ModelError
 from placer.fleet.bounds import all_local, cost_bound, least_costs, plain_part
@@ -30,7 +30,7 @@ from placer.footprint import encoding_bytes, has_room
 from placer.placement import PlacedDomain, Placement, by_host
 from placer.policy import DISTANCE
 from placer.problem import Problem
-from placer.result import Level
+from placer.result import MOST, Level, rank
 
 MOST_ENCODED = 160
 """Up to so many vnodes the whole problem is handed to CP-SAT as well, to prove what it can."""
@@ -75,15 +75,18 @@ def answer_with(problem: Problem, placement: Placement) -> Answer:
     return _Batch(problem, Limits(), None).answer_with(placement)
 
 
-def place_by_patterns(problem: Problem, limits: Limits, *, improve: bool = True) -> Answer | None:
+def place_by_patterns(
+    problem: Problem, limits: Limits, *, improve: bool = True, keep: Keep | None = None
+) -> Answer | None:
     """Return a placement by patterns with its bounds, where these are all levels there are.
 
     None where a domain is not plain, or where groups, the policy or what runs now have a say.
     Without ``improve`` best fit alone, which is proven where every domain costs the least.
+    ``keep`` is given what is found on the way.
     """
     if not is_fleet(problem) or not all(map(is_plain, problem.domains)):
         return None
-    answer = place_fleet(problem, limits, improve_it=improve)
+    answer = place_fleet(problem, limits, improve_it=improve, keep=keep)
     if answer is None or answer.placement is None or check_placement(problem, answer.placement):
         return None
     return answer
@@ -290,7 +293,7 @@ class _Batch:
         """Hand the whole to CP-SAT with what was found, and keep the better bounds."""
         work = None if self.limits.most_work is not None else _PROOF_WORK
         box = TimeBox(self.limits, self.progress, work=work, within=self.box)
-        answer = search(self.problem, self.limits, start=best, box=box)
+        answer = search(self.problem, self.limits, start=best, box=box, keep=self.keep)
         if answer.placement is None:
             return answer
         bounds = self._bounds(answer.placement, relaxed)

@@ -10,12 +10,13 @@ import numpy as np
 
 from placer.answer import Keep, Limits, Progress
 from placer.cost import domain_cost, each_placed, level_values, load_per_mille
-from placer.cpsat.search import rank, search
+from placer.cpsat.search import search
 from placer.cpsat.timebox import TimeBox
 from placer.domain import Domain
 from placer.fleet.part import kept_together, may_run_on, moves_of, part_of, placement_of
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
+from placer.result import rank
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _PART_WORK = 0.5
@@ -59,8 +60,6 @@ def improve(
     """
     box = TimeBox(limits, progress) if box is None else box
     search_parts = _Improvement(problem, start, limits, box)
-    if keep is not None:
-        keep(search_parts.placement)
     try:
         search_parts.run(keep)
     except KeyboardInterrupt:
@@ -106,6 +105,7 @@ class _Improvement:
     def run(self, keep: Keep | None = None) -> None:
         """Draw neighbourhoods until the time is up or nothing is found any more."""
         num_hosts, fruitless = len(self.problem.hosts), 0
+        is_kept = keep is None or keep(self.placement)
         while not self.box.is_over() and not self._is_ideal():
             # A clock lets it go on; work is spent where it brings something, or not at all.
             is_timed = self.limits.work is None and self.limits.time_limit is not None
@@ -117,8 +117,8 @@ class _Improvement:
             vnodes = sum(self.placed[n].num_vnodes for h in draw.hosts for n in self.on_host[h])
             self.box.meter.charge(_BESIDE * max(1, vnodes + len(draw.left_out)))
             fruitless = 0 if self._try(draw) else fruitless + 1
-            if keep is not None and not fruitless:
-                keep(self.placement)
+            if keep is not None and not (is_kept and fruitless):
+                is_kept = keep(self.placement)
             self.box.tell(self._describe())
 
     def _describe(self) -> str:

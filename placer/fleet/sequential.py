@@ -13,7 +13,7 @@ from placer.arrays import Ints
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat.meter import least_of
-from placer.cpsat.search import rank, search
+from placer.cpsat.search import search
 from placer.cpsat.timebox import TimeBox
 from placer.domain import Domain
 from placer.fleet.part import kept_together, may_run_on, part_of, placement_of
@@ -23,6 +23,7 @@ from placer.host import Host
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
 from placer.quadratic.one_domain import place_one
+from placer.result import rank
 from placer.units import COST_UNITS, LOCAL_DISTANCE
 
 _UNIT_WORK = 1.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.check import check_placement
+from placer.cost import level_values
 from placer.errors import Fault, InputError
 from placer.moves import order_moves
 from placer.placement import Placement
@@ -21,6 +22,7 @@ from placer.record import (
     record_problem,
     restore_placement,
 )
+from placer.result import rank
 from placer.text_file import read_text
 from placer.whole_file import whole_file
 
@@ -40,13 +42,22 @@ class Unfinished:
     """
 
     def __init__(
-        self, folder: Path, problem: Problem, *, every_seconds: float = EVERY_SECONDS
+        self,
+        folder: Path,
+        problem: Problem,
+        *,
+        every_seconds: float = EVERY_SECONDS,
+        warn: Callable[[Fault], None] | None = None,
     ) -> None:
         self.path = folder.with_name(f"{folder.name}.unfinished.json")
         self.problem = problem
+        self.has_failed = False
+        self._loose = replace(problem, allow_partial=True)
         self._every = every_seconds
         self._next = time.monotonic() + every_seconds
         self._key = ""
+        self._best: list[int] | None = None
+        self._warn = warn
 
     def read(self) -> tuple[Placement | None, Fault | None]:
         """Return the placement that an earlier solve left, None where there is none to go on from.
@@ -60,40 +71,63 @@ class Unfinished:
         if table.get("question") != self._question():
             return None, self._fault("placed", "the state of another question", "")
         found = restore_placement(table.get("placement"), str(self.path))
-        loose = replace(self.problem, allow_partial=True)
+        loose = self._loose
         violations = check_placement(loose, found)
         if not violations and self.problem.current:
             violations = check_placement(loose, found, moves=order_moves(self.problem, found)[0])
         if violations:
             return None, self._fault("placed", str(violations[0]), "a state that keeps the rules")
+        self._best = self._rank(found)
         return found, None
 
-    def keep(self, placement: Callable[[], Placement]) -> None:
-        """Write what there is now, where the last time is long enough ago.
+    def keep(self, placement: Callable[[], Placement]) -> bool:
+        """Write what there is now; return False, with nothing done, where that is too soon.
 
-        Raises InputError where it cannot be written.
+        What is worse than the state that is there does not take its place. Where a state
+        cannot be written, ``warn`` is told, once, and it is tried again.
         """
         started = time.monotonic()
         if started < self._next:
-            return
+            return False
+        found = placement()
+        found_rank = self._rank(found)
+        is_better = self._best is None or found_rank < self._best
+        if is_better and self._write(found):
+            self._best = found_rank
+        now = time.monotonic()
+        self._next = now + max(self._every, (now - started) / _SHARE)
+        return not is_better or self._best == found_rank
+
+    def _rank(self, placement: Placement) -> list[int]:
+        return rank(level_values(self._loose, placement))
+
+    def _write(self, placement: Placement) -> bool:
         table = {
             "kind": _KIND,
             "question": self._question(),
-            "placement": record_placement(placement()),
+            "placement": record_placement(placement),
         }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self.path) as begun:
                 begun.write_text(format_json(table), encoding="utf-8", newline="\n")
         except OSError as error:
-            found = (error.strerror or str(error)).lower()
-            raise InputError(self._fault("--out", found, "a file that can be written")) from error
-        now = time.monotonic()
-        self._next = now + max(self._every, (now - started) / _SHARE)
+            if self._warn is not None and not self.has_failed:
+                found = (error.strerror or str(error)).lower()
+                expected = "a file for what is placed so far: a kill would lose it"
+                self._warn(self._fault("--out", found, expected))
+            self.has_failed = True
+            return False
+        return True
 
-    def remove(self) -> None:
-        """Let the state go: the run is there."""
-        self.path.unlink(missing_ok=True)
+    def remove(self) -> Fault | None:
+        """Let the state go, the run being there; return a warning where that cannot be done."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            found = (error.strerror or str(error)).lower()
+            return self._fault("--out", found, "to remove it: it is of no more use")
+        return None
 
     def _table(self) -> dict[str, Any]:
         table = parse_json(read_text(self.path), str(self.path))

@@ -27,7 +27,7 @@ from placer.run import (
     read_sums,
 )
 from placer.sums import sum_of
-from placer.text_file import read_bytes, read_text
+from placer.text_file import is_file, read_bytes, read_text
 
 _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""
@@ -80,7 +80,7 @@ def verify_run(folder: Path, tell: Callable[[str], None] | None = None) -> Verif
 
 def _was_run(folder: Path) -> bool:
     """Whether a run was written there, even if it has lost a record since."""
-    return is_run(folder) or (folder / SUMS_FILE).is_file()
+    return is_run(folder) or is_file(folder / SUMS_FILE)
 
 
 def _violations(run: Run) -> tuple[Violation, ...]:

@@ -18,11 +18,12 @@ from placer.answer import Limits
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.cpsat import timebox
-from placer.cpsat.search import rank, search
+from placer.cpsat.search import search
 from placer.cpsat.timebox import TimeBox
 from placer.fleet.sequential import construct
 from placer.placement import Placement
 from placer.problem import Problem
+from placer.result import rank
 from tests.builders import make_domain, make_host, make_problem
 from tests.placements import place_simply
 from tests.random_problems import draw_batch, draw_problem

@@ -146,7 +146,9 @@ def reasons() -> Files:
 QUICK: dict[str, Callable[[], Files]] = {
     "seed rcbig": lambda: commands(place_seed("rcbig"), ("check", "rcbig")),
     "seed rc9, exported": lambda: commands(
-        place_seed("rc9"), ("export", "rc9", "--all", "--out", "exported"), ("pages", "rc9")
+        place_seed("rc9"),
+        ("export", "rc9", "--all", "--format", "xl", "-o", "exported"),
+        ("pages", "rc9"),
     ),
     "reasons": reasons,
     **{f"single {n}": partial(single, n) for n in (0, 2, 3)},

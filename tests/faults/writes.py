@@ -104,7 +104,7 @@ WRITES: Final = (
         "compare",
         ("whatif compare", "--csv"),
         _run("whatif", "compare", "{in}/one", "{in}/two", "--csv", "{out}"),
-        _run("whatif", "compare", "{in}/one", "{in}/one", "--csv", "{out}"),
+        _run("whatif", "compare", "{in}/one", "{in}/base", "--csv", "{out}"),
     ),
 )
 

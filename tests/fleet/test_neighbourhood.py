@@ -12,12 +12,13 @@ import pytest
 from placer.answer import Limits
 from placer.check import check_placement
 from placer.cost import level_values, pages_moved
-from placer.cpsat.search import rank, search
+from placer.cpsat.search import search
 from placer.cpsat.timebox import TimeBox
 from placer.fleet.neighbourhood import improve
 from placer.fleet.sequential import construct
 from placer.placement import Placement
 from placer.problem import Problem, Running, as_running
+from placer.result import rank
 from tests.builders import make_domain, make_host, make_problem
 from tests.random_problems import draw_batch
 

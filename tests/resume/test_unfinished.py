@@ -1,25 +1,23 @@
 """What a solve of a fleet had placed survives its end by kill -9, and the next one goes on."""
 
-import os
 import random
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.parts import make_batch
 from placer.check import check_placement
 from placer.cost import level_values
-from placer.cpsat.search import rank
-from placer.errors import InputError
+from placer.errors import Fault, InputError
 from placer.placement import Placement
 from placer.problem import Problem
 from placer.record import parse_json, restore_placement
 from placer.report.unfinished import Unfinished
+from placer.result import rank
 from placer.run import read_run
 from placer.solve import SolveOptions, solve
 from tests.cli.program import run_placer, start_placer
@@ -31,10 +29,11 @@ def _states(problem: Problem, folder: Path, work: float = 1.0) -> tuple[Unfinish
     begun = Unfinished(folder, problem, every_seconds=0.0)
     seen: list[bytes] = []
 
-    def keep(placement: Callable[[], Placement]) -> None:
+    def keep(placement: Callable[[], Placement]) -> bool:
         begun._next = 0.0
-        begun.keep(placement)
+        is_kept = begun.keep(placement)
         seen.append(begun.path.read_bytes())
+        return is_kept
 
     solve(problem, SolveOptions(work=work, baselines=False, reasons=False), keep=keep)
     return begun, seen
@@ -70,42 +69,47 @@ def test_a_solve_that_goes_on_is_never_worse_than_what_it_began_with(tmp_path: P
 
 
 def _arguments(root: Path, out: Path) -> tuple[object, ...]:
-    study = root / "datasets" / "study-fleet"
-    fleet = (study / "domains.toml", "--host", study / "hosts.toml", "--allow-partial")
-    return ("place", *fleet, "--work", "40", "--out", out)
+    fleet = root / "datasets" / "fleet"
+    small = (fleet / "small-domains.toml", "--host", fleet / "small-hosts.toml")
+    return ("place", *small, "--work", "40", "--out", out)
 
 
-def _kill_after(process: Any, seconds: float) -> bool:
-    """Kill a process that goes on for so long; whether it did."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            return False
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    return True
+OFTEN = """
+import placer.report.unfinished as module
+module.Unfinished.__init__.__kwdefaults__["every_seconds"] = 0.2
+"""
+"""States are written often, so that short tries leave some."""
 
 
 @pytest.mark.slow
-def test_a_solve_killed_again_and_again_ends_with_a_run_that_is_as_good_as_its_states(
-    project_root: Path, tmp_path: Path, tried: Callable[..., None]
+def test_a_solve_killed_again_and_again_ends_with_a_run_as_good_as_its_last_state(
+    project_root: Path, tmp_path: Path, tried: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times, rng, folder = 12, random.Random(5), tmp_path / "run"
+    times, rng, folder = 8, random.Random(5), tmp_path / "run"
     path = folder.with_name("run.unfinished.json")
+    (tmp_path / "sitecustomize.py").write_text(OFTEN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    last: Placement | None = None
     for _ in range(times):
-        process = start_placer(_arguments(project_root, folder))
-        if not _kill_after(process, rng.uniform(1.0, 9.0)):
-            break
+        with start_placer(_arguments(project_root, folder)) as process:
+            time.sleep(rng.uniform(1.0, 9.0))
+            process.kill()
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
         assert not folder.exists()
         if path.exists():
             table = parse_json(path.read_text(encoding="utf-8"), str(path))
-            placement = restore_placement(table["placement"], str(path))
-            assert placement.domains
+            last = restore_placement(table["placement"], str(path))
+    assert last is not None
     ended = run_placer(*_arguments(project_root, folder))
     assert ended.code in {0, 5}, ended.err
+    assert f"going on from {len(last.domains)} of " in ended.err
     assert not path.exists()
     assert run_placer("check", folder).code == 0
+    run = read_run(folder)
+    assert run.result.placement is not None
+    ranks = [rank(level_values(run.problem, it)) for it in (run.result.placement, last)]
+    assert ranks[0] <= ranks[1]
     tried("killed-solve", times)
 
 
@@ -146,8 +150,9 @@ def test_a_state_that_breaks_a_rule_is_said_and_not_used(tmp_path: Path) -> None
     placement, _ = begun.read()
     assert placement is not None
     worse = replace(placement, domains=placement.domains[1:])
-    begun._next = 0.0
-    begun.keep(lambda: worse)
+    begun.path.unlink()
+    begun._next, begun._best = 0.0, None
+    assert begun.keep(lambda: worse)
     found, warning = begun.read()
     assert found is None
     assert "D1 once" in str(warning)
@@ -162,8 +167,45 @@ def test_a_file_of_another_kind_is_never_overwritten(content: bytes, tmp_path: P
     assert begun.path.read_bytes() == content
 
 
-def test_a_state_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_written_is_a_warning_once_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    begun = Unfinished(tmp_path / "file" / "run", draw_fleet(1), every_seconds=0.0)
-    with pytest.raises(InputError, match=r"run\.unfinished\.json: --out: found"):
-        begun.keep(lambda: Placement(domains=()))
+    said: list[Fault] = []
+    folder = tmp_path / "file" / "run"
+    problem = draw_fleet(1)
+    begun = Unfinished(folder, problem, every_seconds=0.0, warn=said.append)
+    nothing = Placement(domains=(), unplaced=tuple(domain.name for domain in problem.domains))
+    for _ in range(3):
+        begun._next = 0.0
+        assert not begun.keep(lambda: nothing)
+    assert [str(fault).partition(": found")[0] for fault in said] == [f"{begun.path}: --out"]
+    (tmp_path / "file").unlink()
+    begun._next = 0.0
+    assert begun.keep(lambda: nothing)
+    assert begun.read()[0] is not None
+
+
+def test_what_comes_too_soon_is_offered_again(tmp_path: Path) -> None:
+    problem = make_batch(30, 3, 0.9, 1)
+    begun = Unfinished(tmp_path / "run", problem, every_seconds=1000.0)
+    taken: list[bool] = []
+
+    def keep(placement: Callable[[], Placement]) -> bool:
+        if len(taken) == 2:
+            begun._next = 0.0
+        taken.append(begun.keep(placement))
+        return taken[-1]
+
+    solve(problem, SolveOptions(work=1.0, baselines=False, reasons=False), keep=keep)
+    assert taken[:3] == [False, False, True]
+
+
+def test_what_is_worse_does_not_take_its_place(tmp_path: Path) -> None:
+    begun, _ = _states(make_batch(30, 3, 0.9, 1), tmp_path / "run")
+    before = begun.path.read_bytes()
+    placement, _ = begun.read()
+    assert placement is not None
+    first = placement.domains[0]
+    worse = replace(placement, domains=placement.domains[1:], unplaced=(first.domain,))
+    begun._next = 0.0
+    assert begun.keep(lambda: worse)
+    assert begun.path.read_bytes() == before
