@@ -75,10 +75,10 @@ installed: $(STAMP)
 	@$(RUN) python -m pip --disable-pip-version-check check
 
 unit: $(STAMP)
-	@$(PYTEST) -m "not slow" --tried build/reliability/unit.json
+	@$(PYTEST) -m "not slow" --tried=build/reliability/unit.json
 
 slow: $(STAMP)
-	@$(PYTEST) -m slow --tried build/reliability/slow.json
+	@$(PYTEST) -m slow --tried=build/reliability/slow.json
 
 # Every reader fuzzed, so many inputs each; longer by hand: CONTRIBUTING.md.
 fuzz: $(STAMP)
@@ -109,7 +109,7 @@ soak: $(STAMP)
 # The table of docs/reliability.md: each fault tried anew and counted. After `make unit` and
 # `make slow`, reliability-check holds what they have counted against it.
 reliability: $(STAMP)
-	@$(PYTEST) -m reliability --tried build/reliability/all.json
+	@$(PYTEST) -m reliability --tried=build/reliability/all.json
 	@$(BIN)/python tests/reliability/table.py write build/reliability/all.json
 
 reliability-check: $(STAMP)
