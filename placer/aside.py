@@ -24,8 +24,11 @@ _OLD: Final = ".placer-old"
 """Ends the name of a folder that was put aside where two names cannot be exchanged at once."""
 
 _RANDOM: Final = r"[a-z0-9_]{8}"
-_LONGEST: Final = 200
+_LONGEST: Final = 217
 """Bytes of a target's name that stand in ours; file systems take 255."""
+
+_DIGEST: Final = 16
+"""Digits that tell long names apart which begin alike."""
 
 _NOREPLACE: Final = 1
 _EXCHANGE: Final = 2
@@ -73,10 +76,10 @@ def _begin(target: Path, *, folder: bool) -> tuple[int, Path]:
     beside = target.parent
     for _ in range(_TRIES):
         if folder:
-            path = Path(tempfile.mkdtemp(_NEW, f".{_stem(target.name)}.", beside))
+            path = Path(tempfile.mkdtemp(_NEW, f".{cut_name(target.name, _LONGEST)}.", beside))
             number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         else:
-            number, name = tempfile.mkstemp(_NEW, f".{_stem(target.name)}.", beside)
+            number, name = tempfile.mkstemp(_NEW, f".{cut_name(target.name, _LONGEST)}.", beside)
             path = Path(name)
         # Another process may have taken it for a leftover before it was locked.
         if _try_lock(number) is not False and _is_still(number, path):
@@ -107,18 +110,22 @@ def _clear_leftovers(target: Path) -> None:
                 _remove(folder / name)
 
 
-def _stem(name: str) -> str:
-    """Return the name, or where it is too long to be added to, its beginning and a digest."""
+def cut_name(name: str, longest: int) -> str:
+    """Return the name, or where it has more bytes than ``longest``, its beginning and a digest."""
+    if len(os.fsencode(name)) <= longest:
+        return name
     stem = name
-    while len(os.fsencode(stem)) > _LONGEST:
+    while len(os.fsencode(stem)) > longest - _DIGEST - 1:
         stem = stem[:-1]
-    return stem if stem == name else f"{stem}~{sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return f"{stem}~{sha256(os.fsencode(name)).hexdigest()[:_DIGEST]}"
 
 
 def _names_of(target: Path, *ends: str) -> re.Pattern[str]:
     """Return what the names of files and folders begun for ``target``, with these ends, match."""
     end = "|".join(map(re.escape, ends))
-    return re.compile(rf"\.{re.escape(_stem(target.name))}\.{_RANDOM}(?:{end})", re.DOTALL)
+    return re.compile(
+        rf"\.{re.escape(cut_name(target.name, _LONGEST))}\.{_RANDOM}(?:{end})", re.DOTALL
+    )
 
 
 def _remove(path: Path) -> None:

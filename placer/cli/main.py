@@ -33,12 +33,14 @@ from placer.cli.pages import pages
 from placer.cli.place import place
 from placer.cli.report import report
 from placer.cli.streams import (
+    discard_out,
     flush_out,
     prepare_streams,
     say,
     say_error,
     say_warnings,
     unwritable_output,
+    write_out,
 )
 from placer.cli.verify import verify
 from placer.cli.whatif import app as whatif
@@ -67,7 +69,7 @@ app.add_typer(config)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"placer {__version__}")
+        write_out(f"placer {__version__}\n")
         raise typer.Exit
 
 
@@ -114,11 +116,7 @@ def main() -> None:
     try:
         with _interrupted_by_sigterm():
             try:
-                command(prog_name="placer", auto_envvar_prefix=PREFIX)
-            except OSError as error:
-                if not _is_from_echo(error):
-                    raise
-                raise unwritable_output(error) from error
+                _run(command)
             finally:
                 flush_out()
     except ModelError as error:
@@ -130,6 +128,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _run(command: Any) -> None:
+    """Run the command; what Typer itself prints is no other output than that of commands."""
+    try:
+        command(prog_name="placer", auto_envvar_prefix=PREFIX)
+    except OSError as error:
+        if not _is_from_echo(error):
+            raise
+        raise unwritable_output(error) from error
+    except SystemExit as ended:
+        # A broken pipe, of whatever kind, Typer makes an end with 1 and without a word.
+        broken = ended.__context__
+        if not isinstance(broken, BrokenPipeError):
+            raise
+        if not _is_from_echo(broken):
+            raise broken from None
+        discard_out(sys.stdout)
+        sys.exit(ExitCode.PLACED)
 
 
 def _is_from_echo(error: OSError) -> bool:

@@ -27,6 +27,9 @@ from placer.sums import format_sums
 
 _TRIES: Final = 100
 
+_LONGEST: Final = 255
+"""Bytes of a name that Linux takes."""
+
 
 def run_files(run: Run) -> dict[str, str]:
     """Return the text of every file of a run's folder but the log and the sums, by name.
@@ -56,9 +59,9 @@ def write_run(folder: str | Path, run: Run, *, log: Mapping[str, Any] | None = N
     """
     folder = Path(folder)
     refuse_unless_replaceable(folder)
+    target = _absolute(folder)
     files = {**run_files(run), LOG_FILE: format_json(dict(log or {}))}
     files[SUMS_FILE] = format_sums(files)
-    target = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps symbolic links, unlike resolve
     try:
         with parents_made(target.parent), begun_folder(target) as fresh:
             for name, text in files.items():
@@ -87,12 +90,28 @@ def _take_name(fresh: Path, target: Path, folder: Path) -> None:
 
 
 def refuse_unless_replaceable(folder: Path) -> None:
-    """Raise InputError where ``folder`` exists and is not a run, or holds something else too."""
-    if not os.path.lexists(folder):
+    """Raise InputError where ``folder`` exists and is not a run, or holds something else too.
+
+    So also where no folder can have that name, which is better told before a solve than after.
+    """
+    longest = max((len(os.fsencode(part)) for part in folder.parts), default=0)
+    if longest > _LONGEST:
+        found, expected = f"a name of {longest} bytes", f"{_LONGEST} at most"
+        raise InputError(Fault(source=str(folder), field="--out", found=found, expected=expected))
+    try:
+        _absolute(folder).lstat()
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     found = ""
-    if folder.is_symlink() or not folder.is_dir():
+    if folder.is_symlink():
+        found = "a symbolic link"
+    elif not folder.is_dir():
         found = "something that is no folder"
+    elif folder.samefile(os.curdir):
+        # Another folder would take the name, and whoever works in this one would be in none.
+        found = "the working folder"
     elif not is_run(folder):
         found = "a folder that is no run"
     elif others := sorted({path.name for path in folder.iterdir()} - RUN_FILES):
@@ -101,6 +120,18 @@ def refuse_unless_replaceable(folder: Path) -> None:
         raise InputError(
             Fault(source=str(folder), field="--out", found=found, expected="a new name or a run")
         )
+
+
+def _absolute(folder: Path) -> Path:
+    """Return the folder's whole path; InputError where it is in a working folder that is gone."""
+    try:
+        return Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links, unlike resolve
+    except FileNotFoundError as error:
+        expected = "a whole path, or a working folder that is there"
+        fault = Fault(
+            source=str(folder), field="--out", found="no working folder", expected=expected
+        )
+        raise InputError(fault) from error
 
 
 def _write_synced(path: Path, text: str) -> None:

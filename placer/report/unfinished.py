@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from placer.aside import cut_name
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.errors import Fault, InputError
@@ -34,6 +35,10 @@ _SHARE: Final = 0.02
 
 _KIND: Final = "placer unfinished run"
 
+_END: Final = ".unfinished.json"
+_LONGEST: Final = 255 - len(_END)
+"""Bytes of a run's name that stand in that of its state; file systems take 255 in all."""
+
 
 class Unfinished:
     """The state of a solve whose run will be ``folder``, in a file beside it.
@@ -49,7 +54,7 @@ class Unfinished:
         every_seconds: float = EVERY_SECONDS,
         warn: Callable[[Fault], None] | None = None,
     ) -> None:
-        self.path = folder.with_name(f"{folder.name}.unfinished.json")
+        self.path = folder.with_name(cut_name(folder.name, _LONGEST) + _END)
         self.problem = problem
         self.has_failed = False
         self._loose = replace(problem, allow_partial=True)

@@ -30,7 +30,7 @@ def run_shell(line: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("to", "number"), [(">/dev/full", errno.ENOSPC), (">&-", errno.EBADF)], ids=["full", "closed"]
 )
-@pytest.mark.parametrize("command", ["place --json", "export", "host", "help"])
+@pytest.mark.parametrize("command", ["place --json", "export", "host", "help", "version"])
 def test_standard_output_that_takes_nothing_is_one_error(
     given: Path, tmp_path: Path, to: str, number: int, command: str, tried: Callable[..., None]
 ) -> None:
@@ -40,6 +40,7 @@ def test_standard_output_that_takes_nothing_is_one_error(
         "export": f"export {given}/one --format xl --quiet --type hvm",
         "host": f"host '{HOST}'",
         "help": "--help",
+        "version": "--version",
     }
     ended = run_shell(f"exec $placer {arguments[command]} {to}")
     assert ended.returncode == 2, ended
@@ -50,6 +51,27 @@ def test_standard_output_that_takes_nothing_is_one_error(
     if command == "place --json":
         assert run_shell(f"exec $placer check {out}").returncode == 0
     tried("standard-output", 1)
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "place --help", "whatif --help"])
+@pytest.mark.parametrize("reader", ["true", "head -n 0"])
+def test_what_is_read_no_further_has_ended_well(arguments: str, reader: str) -> None:
+    ended = run_shell(f"{{ sleep 0.2; $placer {arguments}; echo $? >&2; }} | {reader}")
+    assert ended.stderr == "0\n"
+
+
+def test_a_working_folder_that_is_gone_is_one_error(given: Path, tmp_path: Path) -> None:
+    gone = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone"
+    for arguments in (
+        f"place {given}/a.cfg --host '{HOST}' --out new",
+        f"report {given}/one --html new",
+        f"report {given}/one --csv new",
+        f"whatif fail-each --base {given}/one --out new",
+    ):
+        ended = run_shell(f"{gone} && exec $placer {arguments}")
+        assert ended.returncode == 2, ended
+        assert ended.stderr.startswith("error: new: --")
+        assert ended.stderr.count("\n") == 1
 
 
 def test_a_closed_standard_error_is_no_file_of_ours(given: Path, tmp_path: Path) -> None:

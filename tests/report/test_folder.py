@@ -99,8 +99,8 @@ def make_link_to_run(path: Path) -> None:
         (make_notes, "no run"),
         (make_run_with_notes, "'notes.txt' as well"),
         (Path.touch, "no folder"),
-        (make_link_to_run, "no folder"),
-        (lambda path: path.symlink_to("nowhere"), "no folder"),
+        (make_link_to_run, "a symbolic link"),
+        (lambda path: path.symlink_to("nowhere"), "a symbolic link"),
     ],
 )
 def test_what_is_not_a_run_alone_is_never_replaced(
@@ -114,6 +114,26 @@ def test_what_is_not_a_run_alone_is_never_replaced(
     with pytest.raises(InputError, match=found):
         write_run(target, sample_runs.rcbig(), log={})
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+def test_the_working_folder_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "run", sample_runs.rc9(), log={})
+    monkeypatch.chdir(tmp_path / "run")
+    for folder in (Path(), tmp_path / "run"):
+        with pytest.raises(InputError, match="found the working folder"):
+            refuse_unless_replaceable(folder)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "\N{LATIN SMALL LETTER A WITH DIAERESIS}" * 128])
+@pytest.mark.parametrize("parent", [".", "new"])
+def test_a_name_that_no_folder_can_have_is_told_beforehand(
+    name: str, parent: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="--out: found a name of 256 bytes, expected 255 at most"):
+        refuse_unless_replaceable(tmp_path / parent / name)
+    assert names(tmp_path) == []
 
 
 def test_parent_folders_are_made(tmp_path: Path) -> None:

@@ -68,6 +68,25 @@ def test_a_solve_that_goes_on_is_never_worse_than_what_it_began_with(tmp_path: P
     assert rank(level_values(problem, placement)) <= rank(level_values(problem, start))
 
 
+@pytest.mark.parametrize("length", [1, 120, 240, 255])
+@pytest.mark.parametrize("sign", ["x", "\N{LATIN SMALL LETTER A WITH DIAERESIS}"])
+def test_a_run_of_any_name_has_its_own_state_beside_it(
+    length: int, sign: str, tmp_path: Path
+) -> None:
+    (tmp_path / "small.toml").write_text('[[domain]]\nname = "a"\nmemory = "1GiB"\nvcpus = 1\n')
+    problem = draw_fleet(0)
+    name = "run" if length == 1 else (sign * length).encode()[:length].decode(errors="ignore")
+    state = Unfinished(tmp_path / name, problem).path
+    other = Unfinished(tmp_path / f"{name[:-1]}y", problem).path
+    assert not state.exists()
+    assert state != other
+    assert (state.name == f"{name}.unfinished.json") == (len(name.encode()) < 240)
+    host = "pnode:2 core:4 memory:16GiB"
+    ended = run_placer("place", tmp_path / "small.toml", "--host", host, "--out", tmp_path / name)
+    assert ended.code == 0, ended.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "small.toml"])
+
+
 def _arguments(root: Path, out: Path) -> tuple[object, ...]:
     fleet = root / "datasets" / "fleet"
     small = (fleet / "small-domains.toml", "--host", fleet / "small-hosts.toml")
