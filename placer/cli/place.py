@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 MOST_SECONDS = 10**9
 """No limit of seconds or of work is as long as this."""
 
+LEAST_MEMORY = 256 << 20
+"""No limit of memory is less: the program holds about half of it with OR-Tools loaded, so that a
+lesser one would be reached before anything is placed."""
+
 _SHOWN_SECONDS = 0.0003
 _WRITTEN_SECONDS = 0.0015
 """What a placed domain takes to be shown, and to be written, measured on one core of 2023."""
@@ -179,7 +183,8 @@ def place(
         typer.Option(
             metavar="SIZE",
             help="Refuse models that would take more memory, such as 8GiB, and stop with the "
-            "best so far where it is reached; what the machine has available if absent.",
+            "best so far where it is reached; 256MiB or more, what the machine has available if "
+            "absent.",
             show_default=False,
         ),
     ] = None,
@@ -382,8 +387,9 @@ def bytes_of(size: str | None) -> int | None:
         found = parse_size(size)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--memory-limit") from None
-    if not found:
-        raise typer.BadParameter("expected above 0", param_hint="--memory-limit")
+    if found < LEAST_MEMORY:
+        expected = f"found {size}, expected 256MiB or more: placer alone holds half of that"
+        raise typer.BadParameter(expected, param_hint="--memory-limit")
     return found
 
 

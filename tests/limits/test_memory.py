@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from placer.problem import Problem
 from placer.read.synthetic import parse_synthetic
 from placer.solve import SolveOptions, solve
 from tests.builders import make_domain, make_problem
-from tests.cli.program import run_placer
+from tests.cli.program import run_placer, spawn_placer
 from tests.fleet.tiny_fleets import draw_fleet
 
 GIB = 1 << 30
@@ -47,7 +48,8 @@ def test_a_model_too_large_is_refused_with_its_size_before_it_is_made(
     problem = _wide(48, 16, 2000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
-        TooLargeError, match=r"the model of 48 vnodes on 2000 hosts would take about .* TiB|GiB"
+        TooLargeError,
+        match=r"the model of 48 vnodes on 2000 hosts would take about .* (TiB|GiB) of memory",
     ):
         solve(problem, SolveOptions(memory_limit=2 * GIB, baselines=False))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -149,12 +151,31 @@ def test_a_search_that_comes_to_hold_too_much_ends_with_what_it_has(
     tried("memory-reached", 1)
 
 
-@pytest.mark.parametrize("wrong", ["0MiB", "much", "-1GiB", "", "1e999GiB"])
-def test_a_memory_limit_that_is_no_size_is_refused(wrong: str, tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    "wrong", ["0MiB", "1B", "60MiB", "262143KiB", "much", "-1GiB", "", "1e999GiB"]
+)
+def test_a_memory_limit_that_is_no_size_or_less_than_the_program_takes_is_refused(
+    wrong: str, tmp_path: object
+) -> None:
     host = "pnode:1 core:1 memory:1GiB"
     ended = run_placer("place", "nothing.cfg", "--host", host, "--memory-limit", wrong)
     assert ended.code == 2
     assert "--memory-limit" in ended.err
+
+
+def test_the_least_memory_limit_is_enough_for_a_small_question(tmp_path: Path) -> None:
+    """That with OR-Tools loaded, hence in a process of its own."""
+    domains = tmp_path / "domains.toml"
+    domains.write_text(
+        "".join(f'[[domain]]\nname = "{n}"\nmemory = "1GiB"\nvcpus = 1\n' for n in "abc"),
+        encoding="utf-8",
+    )
+    host = "pnode:2 core:4 memory:16GiB"
+    ended = spawn_placer("place", domains, "--host", host, "--memory-limit", "256MiB")
+    assert ended.code == 0, ended.err
+    refused = spawn_placer("place", domains, "--host", host, "--memory-limit", "255MiB")
+    assert refused.code == 2
+    assert "found 255MiB, expected 256MiB or more" in refused.err
 
 
 def test_more_memory_is_told_for_more_vnodes_hosts_and_distances() -> None:
