@@ -215,18 +215,23 @@ def is_run(folder: Path) -> bool:
     )
 
 
-def read_run(folder: str | Path) -> Run:
+def read_run(folder: str | Path, *, warnings: list[Fault] | None = None) -> Run:
     """Return the run that ``folder`` holds.
 
     Reads problem.json, result.json and frames.json alone, which have to be what SHA256SUMS
-    says, where that is there. Raises InputError with every fault where the folder is no run,
-    a file was edited or is damaged, or the files contradict one another. Whether the answer
-    is right is the checker's question.
+    says; where that is not there, a warning is appended to ``warnings``. Raises InputError
+    with every fault where the folder is no run, a file was edited or is damaged, or the files
+    contradict one another. Whether the answer is right is the checker's question.
     """
     folder = Path(folder)
     run = read_records(folder, sums=True)
     if faults := list(contradictions(folder, run)):
         raise InputError(faults)
+    if warnings is not None and not os.path.lexists(folder / SUMS_FILE):
+        expected = "it, since edits cannot be told without; `placer check` recomputes the run"
+        warnings.append(
+            Fault(source=str(folder), field=SUMS_FILE, found="no such file", expected=expected)
+        )
     return run
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import say, show
 
 _VNODE: Final = re.compile(r"([0-9]{1,4})=(.+)", re.ASCII)
@@ -46,11 +47,11 @@ def balloon(
         from placer.ballooning import balloon as change
         from placer.report.ballooned import show_ballooned
         from placer.report.folder import refuse_unless_replaceable, write_run
-        from placer.run import only_placed, read_run
+        from placer.run import only_placed
 
         if out is not None:
             refuse_unless_replaceable(out)
-        finished = read_run(run)
+        finished = read_finished(run)
         name = domain or only_placed(finished)
         tell(f"ballooning {name}")
         found = change(finished, name, pages, sizes)

@@ -10,6 +10,7 @@ import typer
 
 from placer.cli.completion import export_formats
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import say_warnings, write_file, write_out, writing
 from placer.errors import RefusedError
 
@@ -96,9 +97,8 @@ def export(
         raise RefusedError("only --all or --domain, not both")
     with progress(f"reading {run}", quiet=quiet) as tell:
         from placer.export import ExportOptions
-        from placer.run import read_run
 
-        finished = read_run(run)
+        finished = read_finished(run)
         options = ExportOptions(
             domid=domid,
             numbering=None if numbering is None else numbering.value,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import say, show, write_out, writing
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def pages(
         from placer.pages.p2m import write_orders, write_p2m
         from placer.record import format_json
         from placer.report.backing import backing_document, show_backing
-        from placer.run import only_placed, read_run, realised_frames
+        from placer.run import only_placed, realised_frames
 
-        finished = read_run(run)
+        finished = read_finished(run)
         frames = realised_frames(finished, domain or only_placed(finished))
         tell("writing")
         if p2m is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import say, show, write_file, write_out, writing
 
 if TYPE_CHECKING:
@@ -45,18 +46,17 @@ def report(
     page, draws = "", []
     with progress(f"reading {run}", quiet=quiet) as tell:
         from placer.report.whatif_folder import read_rows, refuse_other_base
-        from placer.run import read_run
 
         for folder, option in ((csv, "--csv"), (pictures, "--pictures")):
             if folder is not None:
                 _refuse_results(folder, option)
-        finished = read_run(run)
+        finished = read_finished(run)
         if whatif is not None:
             refuse_other_base(whatif, read_rows(whatif), finished)
         before = None
         if compare is not None:
             tell(f"reading {compare}")
-            before = read_run(compare)
+            before = read_finished(compare)
         if html is not None or pictures is not None:
             tell("drawing")
             title, earlier = _names(run, compare)

@@ -9,6 +9,7 @@ import typer
 
 from placer.cli.exit_code import ExitCode
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import show
 
 
@@ -33,9 +34,8 @@ def verify(
     with progress(f"reading {run}", quiet=quiet) as tell:
         from placer.read.seen import read_seen
         from placer.report.seen import compare, match_guests, show_comparisons
-        from placer.run import read_run
 
-        finished = read_run(run)
+        finished = read_finished(run)
         matched = match_guests(finished, read_seen(seen), domain, domid)
         tell("comparing")
         found = [compare(finished, placed, guest) for placed, guest in matched]

@@ -283,7 +283,7 @@ def _read_host_paths(
     for path in _paths(arg, "hosts")[0]:
         try:
             if is_folder(path) and _is_run(path):
-                yield from _read_run(path, movables)
+                yield from _read_run(path, warnings, movables)
             elif is_folder(path) or (path.suffix != ".toml" and is_foreign(path)):
                 yield from read_foreign(path, warnings)
             else:
@@ -294,11 +294,13 @@ def _read_host_paths(
         raise InputError(faults)
 
 
-def _read_run(folder: Path, movables: list[Movable] | None) -> Iterator[Host]:
+def _read_run(
+    folder: Path, warnings: list[Fault], movables: list[Movable] | None
+) -> Iterator[Host]:
     """Yield the hosts of a run as it leaves them, or as it found them with what may be moved."""
     from placer.run import hosts_after, movable_after, read_run
 
-    run = read_run(folder)
+    run = read_run(folder, warnings=warnings)
     if movables is None:
         hosts = hosts_after(run)
     else:

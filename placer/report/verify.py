@@ -98,8 +98,7 @@ def check_sums(folder: Path) -> Iterator[str]:
     try:
         sums = read_sums(folder)
         if sums is None:
-            text = "not there: the run is of an earlier version, or it was removed"
-            yield f"{SUMS_FILE}: {text}; which files were edited cannot be told"
+            yield f"{SUMS_FILE}: not there; which files were edited cannot be told"
             return
         written = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
         if read_bytes(folder / SUMS_FILE) != written.encode():

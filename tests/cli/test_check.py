@@ -100,8 +100,39 @@ def test_a_run_without_sums_does_not_pass_and_is_still_read(rc9: Path) -> None:
     (rc9 / "SHA256SUMS").unlink()
     ended = run_placer("check", rc9)
     assert ended.code == 5
-    assert "error: SHA256SUMS: not there: the run is of an earlier version" in ended.err
+    assert "error: SHA256SUMS: not there; which files were edited cannot be told" in ended.err
     assert run_placer("export", rc9, "--format", "xl").code == 0
+
+
+def test_of_a_run_without_sums_every_command_warns_once(rc9: Path, tmp_path: Path) -> None:
+    """An edited cost is then passed over, which the reader has to know."""
+    page, state = tmp_path / "page.html", tmp_path / "state"
+    shape = ("--vm", "memory:1MiB vcpus:1")
+    cfg = tmp_path / "a.cfg"
+    cfg.write_text('name = "a"\nmemory = 8\n', encoding="utf-8")
+    commands: tuple[tuple[object, ...], ...] = (
+        ("export", rc9, "--format", "xl"),
+        ("pages", rc9),
+        ("report", rc9, "--html", page),
+        ("balloon", rc9, "--target", "512MiB", "--out", state),
+        ("place", cfg, "--host", rc9),
+        ("place", "--host", rc9, "--rebalance"),
+        ("explain", cfg, "--host", rc9),
+        ("heap", rc9),
+        ("host", rc9),
+        ("whatif", "headroom", "--base", rc9, *shape),
+    )
+    warning = f"warning: {rc9}: SHA256SUMS: found no such file, expected it, since edits cannot be"
+    for arguments in commands:
+        assert warning not in run_placer(*arguments).err, arguments
+    (rc9 / "SHA256SUMS").unlink()
+    edit(rc9, "result.json", lambda d: d["levels"][0].update(value=1), with_sums=False)
+    for arguments in commands:
+        ended = run_placer(*arguments)
+        assert ended.err.count(warning) == 1, (arguments, ended)
+        assert ended.code in (0, 3), (arguments, ended)
+    ended = run_placer("whatif", "compare", rc9, state)
+    assert ended.err.count(warning) == 1
 
 
 def test_damage_that_the_sums_know_of_is_found_wrong_and_not_refused(rc9: Path) -> None:

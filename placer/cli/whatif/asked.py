@@ -11,6 +11,7 @@ import typer
 
 from placer.cli.engines import EngineChoice
 from placer.cli.exit_code import ExitCode
+from placer.cli.runs import read_finished
 from placer.cli.streams import say, show
 
 if TYPE_CHECKING:
@@ -96,14 +97,13 @@ def read_base(
     Raises InputError for faults, and where the base has no placement.
     """
     from placer.errors import Fault, InputError
-    from placer.run import read_run
     from placer.whatif.draft import Base
 
     if base is not None:
         if domains or host:
             hint = "DOMAIN" if domains else "--host"
             raise typer.BadParameter("expected without --base", param_hint=hint)
-        run = read_run(base)
+        run = read_finished(base)
     else:
         if not domains or not host:
             raise typer.BadParameter("expected --base RUN, or DOMAIN and --host")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from placer.cli.progress import QuietOption, progress
+from placer.cli.runs import read_finished
 from placer.cli.streams import say, show, write_file
 
 
@@ -22,12 +23,11 @@ def compare(
     """Show what differs between two runs, domain by domain."""
     with progress(f"reading {run_a}", quiet=quiet) as tell:
         from placer.report.compared import format_compared, show_compared
-        from placer.run import read_run
         from placer.whatif.compare import compare_runs
 
-        first = read_run(run_a)
+        first = read_finished(run_a)
         tell(f"reading {run_b}")
-        second = read_run(run_b)
+        second = read_finished(run_b)
         tell("comparing")
         rows = list(compare_runs(first, second))
         if out is not None:
