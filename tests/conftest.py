@@ -43,15 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def tried(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Count a fault: ``tried(key, times, lost=0)``, the key being one of faults.toml.
+def tried(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Count a fault: ``tried(key, times)``, the key being one of faults.toml.
 
-    Said at the end of a test, so that one that fails counts for nothing. How often must not
+    Said at the end of a test, so that one in which something is lost, which fails, counts for
+    nothing. How often must not
     depend on the machine or the clock.
     """
 
-    def note(key: str, times: int, lost: int = 0) -> None:
-        record_property("tried", [key, times, lost])
+    def note(key: str, times: int) -> None:
+        record_property("tried", [key, times])
 
     return note
 
