@@ -199,7 +199,7 @@ def _set(
 def _expected(error: typer.BadParameter) -> str:
     text = str(error.message).removeprefix("Input should be ").rstrip(".")
     _, found, choices = text.partition(" is not one of ")
-    return f"one of {choices}" if found else text
+    return f"one of {choices}" if found else text.rpartition("expected ")[2]
 
 
 def _plain(value: Any) -> Any:

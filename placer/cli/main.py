@@ -24,6 +24,7 @@ from placer.cli.defaults import (
     refuse_faulty_environment,
     unknown_variables,
 )
+from placer.cli.empty import refuse_empty
 from placer.cli.exit_code import ExitCode
 from placer.cli.explain import explain
 from placer.cli.export import export
@@ -113,6 +114,7 @@ def main() -> None:
     for option in command.params:  # PLACER_VERSION is no wish to see the version
         if option.is_eager:
             option.allow_from_autoenv = False
+    refuse_empty(command)
     try:
         with _interrupted_by_sigterm():
             try:

@@ -110,6 +110,36 @@ def test_a_value_that_an_option_cannot_have_is_refused(
     tried("option-values", count)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_empty_value_is_refused_and_never_the_working_folder(
+    command: str, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an unset variable of a shell gives it; the working folder is a run, and would do."""
+    monkeypatch.chdir(good / "run")
+    for option in COMMANDS[command].params:
+        if option.is_eager or (option.param_type_name == "option" and option.is_flag):
+            continue
+        line = _arguments(command, good)
+        if option.param_type_name == "option":
+            line.append(f"{max(option.opts, key=len)}=")
+        else:
+            first = len(command.split())
+            line[first : first + 1] = [""]
+        ended = run_placer(*line)
+        assert ended.code == 2, (line, ended)
+        assert "found an empty text, expected " in ended.err, (line, ended)
+
+
+def test_an_empty_value_in_a_settings_file_is_refused(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "placer.toml").write_text('[place]\nout = ""\n', encoding="utf-8")
+    ended = run_placer("place", good / "a.cfg", "--host", HOST)
+    assert ended.code == 2
+    assert ended.err == "error: placer.toml:2: place.out: found '', expected DIR\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
