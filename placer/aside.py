@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -204,7 +205,11 @@ def take_names(begun: Mapping[Path, Path]) -> None:
     undo: list[Callable[[], None]] = []
     try:
         for target, fresh in begun.items():
-            if os.path.lexists(target):
+            if is_empty_folder(target):
+                mode = target.stat().st_mode
+                _replace_empty(fresh, target)
+                undo.append(partial(_leave_empty, target, fresh, mode))
+            elif os.path.lexists(target):
                 _exchange(fresh, target)
                 undo.append(partial(_exchange, fresh, target))
             else:
@@ -217,6 +222,35 @@ def take_names(begun: Mapping[Path, Path]) -> None:
             with suppress(OSError):
                 back()
         raise
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Return whether ``path`` is a folder, no link to one, that is seen to hold nothing."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        return not os.listdir(path)  # noqa: PTH208
+    except OSError:
+        return False
+
+
+def _replace_empty(fresh: Path, target: Path) -> None:
+    """Let a folder take the place of an empty one.
+
+    Not by an exchange: the kernel refuses where something was put into it meanwhile.
+    """
+    try:
+        fresh.rename(target)
+    except OSError as refused:
+        if refused.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FileExistsError(errno.EEXIST, refused.strerror, str(target)) from refused
+        raise
+
+
+def _leave_empty(target: Path, fresh: Path, mode: int) -> None:
+    target.rename(fresh)
+    target.mkdir()
+    target.chmod(stat.S_IMODE(mode))
 
 
 def _exchange(fresh: Path, target: Path) -> None:

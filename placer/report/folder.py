@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from placer.aside import begun_folder, locked_folder, parents_made, sync_folder, take_name, umask
+from placer.aside import (
+    begun_folder,
+    is_empty_folder,
+    locked_folder,
+    parents_made,
+    sync_folder,
+    take_name,
+    umask,
+)
 from placer.errors import Fault, InputError
 from placer.record import format_json, record_frames, record_problem, record_result
 from placer.report.document import placement_document
@@ -53,9 +62,9 @@ def write_run(folder: str | Path, run: Run, *, log: Mapping[str, Any] | None = N
 
     The files go into a new folder beside it, which then takes its name: at every moment the
     name is that of one whole run, the earlier or the new. A folder that exists is replaced
-    only if it is a run and holds nothing else; InputError otherwise, or where the folder
-    cannot be written. ``log``, plain values by name, becomes run-log.json, the one file that
-    may differ between equal runs, with its line of SHA256SUMS.
+    only if it is a run and holds nothing else, or is empty (who may read it stays); InputError
+    otherwise, or where the folder cannot be written. ``log``, plain values by name, becomes
+    run-log.json, the one file that may differ between equal runs, with its line of SHA256SUMS.
     """
     folder = Path(folder)
     refuse_unless_replaceable(folder)
@@ -66,7 +75,8 @@ def write_run(folder: str | Path, run: Run, *, log: Mapping[str, Any] | None = N
         with parents_made(target.parent), begun_folder(target) as fresh:
             for name, text in files.items():
                 _write_synced(fresh / name, text)
-            fresh.chmod(0o777 & ~umask())
+            is_empty = is_empty_folder(target)  # whoever made it said who may read it
+            fresh.chmod(stat.S_IMODE(target.stat().st_mode) if is_empty else 0o777 & ~umask())
             sync_folder(fresh)
             _take_name(fresh, target, folder)
     except OSError as error:
@@ -90,7 +100,7 @@ def _take_name(fresh: Path, target: Path, folder: Path) -> None:
 
 
 def refuse_unless_replaceable(folder: Path) -> None:
-    """Raise InputError where ``folder`` exists and is not a run, or holds something else too.
+    """Raise InputError where ``folder`` exists and is no run, or one that holds something else.
 
     So also where no folder can have that name, which is better told before a solve than after.
     """
@@ -112,13 +122,18 @@ def refuse_unless_replaceable(folder: Path) -> None:
     elif folder.samefile(os.curdir):
         # Another folder would take the name, and whoever works in this one would be in none.
         found = "the working folder"
-    elif not is_run(folder):
+    elif not is_run(folder) and not is_empty_folder(folder):
         found = "a folder that is no run"
     elif others := sorted({path.name for path in folder.iterdir()} - RUN_FILES):
         found = f"a run that holds {others[0]!r} as well"
     if found:
         raise InputError(
-            Fault(source=str(folder), field="--out", found=found, expected="a new name or a run")
+            Fault(
+                source=str(folder),
+                field="--out",
+                found=found,
+                expected="a new name, an empty folder or a run",
+            )
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -180,9 +181,19 @@ def test_a_folder_that_is_no_run_is_refused_before_anything_is_solved(
 ) -> None:
     monkeypatch.setattr("placer.solve.solve", None)
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
     ended = run_placer("place", small, "--host", HOST, "--out", tmp_path / "mine")
     assert ended.code == 2
-    assert list((tmp_path / "mine").iterdir()) == []
+    assert (
+        "found a folder that is no run, expected a new name, an empty folder or a run" in ended.err
+    )
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_mktemp_made_becomes_the_run(small: Path, tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    assert run_placer("place", small, "--host", HOST, "--out", folder).code == 0
+    assert run_placer("check", folder).code == 0
 
 
 def test_faults_of_all_inputs_are_reported_at_once(tmp_path: Path) -> None:

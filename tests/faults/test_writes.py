@@ -25,7 +25,7 @@ from tests.faults.program import (
     leftovers,
     tree,
 )
-from tests.faults.writes import WHATIFS, WRITES, Write, content
+from tests.faults.writes import HOST, WHATIFS, WRITES, Write, content
 
 FEW = 3
 """Points at which a write is tried in the fast suite, and four times as many for a run."""
@@ -303,6 +303,25 @@ def test_two_at_once_do_not_mix(write: Tried, tried: Callable[..., None]) -> Non
         assert content(write.target) in (write.earlier, write.later)
         assert leftovers(write.room) == []
     tried("two-at-once", 4)
+
+
+def test_an_empty_folder_is_empty_or_the_whole_run(
+    program: Program, given: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "run"
+    place = ["place", given / "a.cfg", "--host", HOST, "--out", target, "--quiet"]
+    target.mkdir()
+    calls = program.run(place, tmp_path).calls
+    whole = tree(target).keys()
+    renames = [at for at, call in enumerate(calls, start=1) if call.startswith("rename")]
+    for when in (1, len(calls) // 2, *renames, *(at + 1 for at in renames)):
+        shutil.rmtree(target)
+        target.mkdir()
+        assert program.run(place, tmp_path, Fault(action=KILL, when=when)).code == -signal.SIGKILL
+        assert target.is_dir()
+        assert tree(target).keys() in ({}.keys(), whole)
+        assert program.run(place, tmp_path).code == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
 def test_a_folder_with_other_things_keeps_them(

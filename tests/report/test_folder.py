@@ -95,7 +95,6 @@ def make_link_to_run(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (Path.mkdir, "no run"),
         (make_notes, "no run"),
         (make_run_with_notes, "'notes.txt' as well"),
         (Path.touch, "no folder"),
@@ -114,6 +113,54 @@ def test_what_is_not_a_run_alone_is_never_replaced(
     with pytest.raises(InputError, match=found):
         write_run(target, sample_runs.rcbig(), log={})
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_an_empty_folder_becomes_the_run_and_is_as_private_as_before(
+    mode: int, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(mode)
+    write_run(tmp_path / "run", sample_runs.rc9(), log={})
+    assert read_run(tmp_path / "run") == sample_runs.rc9()
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == mode
+    assert names(tmp_path) == ["run"]
+
+
+def test_what_comes_into_an_empty_folder_at_the_last_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run"
+    target.mkdir()
+    rename = Path.rename
+
+    def late(self: Path, to: Path) -> Path:
+        (to / "notes.txt").write_text("mine", encoding="utf-8")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(InputError, match="no run"):
+        write_run(target, sample_runs.rc9(), log={})
+    assert names(tmp_path) == ["run"]
+    assert names(target) == ["notes.txt"]
+
+
+def test_a_folder_that_was_empty_is_so_again_where_the_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run"
+    target.mkdir(mode=0o700)
+
+    def fail(folder: Path) -> None:
+        if folder == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("placer.aside.sync_folder", fail)
+    with pytest.raises(InputError, match="input/output error"):
+        write_run(target, sample_runs.rc9(), log={})
+    assert names(tmp_path) == ["run"]
+    assert names(target) == []
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
 
 
 def test_the_working_folder_is_never_replaced(
