@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -58,6 +59,7 @@ def report(
             tell(f"reading {compare}")
             before = read_finished(compare)
         if html is not None or pictures is not None:
+            _hush_matplotlib()
             tell("drawing")
             title, earlier = _names(run, compare)
             shown = _shown(finished, before, earlier, whatif)
@@ -90,6 +92,14 @@ def report(
 
 _OUT: Final = Path("-")
 """Stands for standard output."""
+
+
+def _hush_matplotlib() -> None:
+    """Let matplotlib not say that it makes itself a folder where it cannot write to its own.
+
+    It removes that folder at the end, and whoever has no home to write to can do nothing else.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _refuse_results(folder: Path, option: str) -> None:

@@ -10,7 +10,7 @@ from defusedxml.ElementTree import fromstring
 
 from placer.report.folder import write_run
 from tests import sample_runs
-from tests.cli.program import run_placer
+from tests.cli.program import run_placer, spawn_placer
 
 
 @pytest.fixture
@@ -150,3 +150,12 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(
     page = run_placer("report", "a/run", "--compare", "b/run", "--html", "-").out
     assert "<h1>a/run</h1>" in page
     assert "Compared with b/run" in page
+
+
+def test_without_a_home_to_write_to_a_page_is_drawn_without_a_word(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", sample_runs.rc9(), log={})
+    page = tmp_path / "page.html"
+    nowhere = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), "/dev/null")
+    ended = spawn_placer("report", tmp_path / "run", "--html", page, MPLCONFIGDIR="", **nowhere)
+    assert ended.code == 0
+    assert ended.err == f"wrote {page}\n"
