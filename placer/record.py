@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import types
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
@@ -157,7 +158,9 @@ def _refuse_constant(name: str) -> None:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
-        raise ValueError("a name that stands twice in one object")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"{twice[:40]!r} twice in one object")
     return table
 
 

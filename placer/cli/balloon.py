@@ -41,7 +41,7 @@ def balloon(
     """Balloon a placed domain of RUN, vnode by vnode, and say what that does to its locality."""
     sizes = _vnode_sizes(vnode or [])
     if target is None and not sizes:
-        raise typer.BadParameter("expected, or --vnode", param_hint="--target")
+        raise typer.BadParameter("expected --target SIZE, --vnode N=SIZE or both")
     pages = None if target is None else _pages(target, "--target")
     with progress(f"reading {run}", quiet=quiet) as tell:
         from placer.ballooning import balloon as change

@@ -73,7 +73,8 @@ def explain(
 ) -> None:
     """Say of each domain where it fits, or why it does not and with what it would."""
     if time_limit is not None and not time_limit > 0:
-        raise typer.BadParameter("expected above 0", param_hint="--time-limit")
+        told = f"found {time_limit:g}, expected above 0"
+        raise typer.BadParameter(told, param_hint="--time-limit")
     with progress("reading", quiet=quiet) as tell:
         from placer.answer import Limits
         from placer.cpsat.feasible import Questions

@@ -204,8 +204,8 @@ def place(
     clock = _Clock()
     for limit, hint in ((time_limit, "--time-limit"), (work, "--work")):
         if limit is not None and not 0 < limit < MOST_SECONDS:
-            expected = f"expected above 0, below {MOST_SECONDS}"
-            raise typer.BadParameter(expected, param_hint=hint)
+            told = f"found {limit:g}, expected above 0, below {MOST_SECONDS}"
+            raise typer.BadParameter(told, param_hint=hint)
     most_memory = bytes_of(memory_limit)
     if not rebalance and (max_moves is not None or max_moved_gib is not None):
         hint = "--max-moves" if max_moves is not None else "--max-moved-gib"
@@ -388,8 +388,8 @@ def bytes_of(size: str | None) -> int | None:
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--memory-limit") from None
     if found < LEAST_MEMORY:
-        expected = f"found {size}, expected 256MiB or more: placer alone holds half of that"
-        raise typer.BadParameter(expected, param_hint="--memory-limit")
+        told = f"found {size}, expected 256MiB or more: placer alone holds half of that"
+        raise typer.BadParameter(told, param_hint="--memory-limit")
     return found
 
 
@@ -413,7 +413,7 @@ def pages_of_gib(gib: float | None) -> int | None:
     if gib is None:
         return None
     if not isfinite(gib):
-        raise typer.BadParameter("expected a number", param_hint="--max-moved-gib")
+        raise typer.BadParameter(f"found {gib:g}, expected a number", param_hint="--max-moved-gib")
     return int(gib * 1024 * PAGES_PER_MIB)
 
 

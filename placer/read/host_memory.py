@@ -68,7 +68,11 @@ def read_heap_of(table: Fields) -> HeapFile | None:
     try:
         return read_heap_file(Path(table.document.source).parent / name)
     except InputError as error:
-        table.document.faults.extend(error.faults)
+        for fault in error.faults:
+            if fault.line is None:  # of the file as a whole: that it is named is what is wrong
+                table.fault("heap", f"{fault.source}: {fault.found}", fault.expected)
+            else:
+                table.document.faults.append(fault)
         return None
 
 

@@ -32,6 +32,9 @@ from placer.text_file import is_file, read_bytes, read_text
 _MAX_DIFFERENCES = 10
 """Differences of one file that are listed; the rest is counted."""
 
+_WIDTH = 60
+_BEFORE = 20
+"""Signs of a value that are shown, and of them how many before what differs in it."""
 
 _SUMS_CHECKED = f"sums: {len(RUN_FILES) - 1} files against {SUMS_FILE}"
 
@@ -215,16 +218,25 @@ def _differences(found: Any, expected: Any, path: str) -> Iterator[str]:
         for index, (one, other) in enumerate(zip(found, expected, strict=True)):
             yield from _differences(one, other, f"{path}[{index}]")
     elif type(found) is not type(expected) or found != expected:
-        yield f"{path.lstrip('.')} is {_short(found)}, recomputed {_short(expected)}"
+        yield f"{path.lstrip('.')} is {_where_they_differ(found, expected)}"
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _where_they_differ(found: Any, recomputed: Any) -> str:
+    """Return both values, cut so that the first sign in which they differ is seen."""
+    texts = repr(found), repr(recomputed)
+    pairs = enumerate(zip(*texts, strict=False))
+    alike = next((at for at, (one, other) in pairs if one != other), min(map(len, texts)))
+    start = alike - _BEFORE if max(map(len, texts)) > _WIDTH and alike > 2 * _BEFORE else 0
+    return ", recomputed ".join(_cut(text, start) for text in texts)
+
+
+def _cut(text: str, start: int) -> str:
+    rest = f"...{text[start:]}" if start else text
+    return rest if len(rest) <= _WIDTH else f"{rest[: _WIDTH - 3]}..."
 
 
 def _line_differences(text: str, expected: str) -> Iterator[str]:
     rows = zip_longest(text.split("\n"), expected.split("\n"))
     for number, (found, recomputed) in enumerate(rows, start=1):
         if found != recomputed:
-            yield f"line {number} is {_short(found)}, recomputed {_short(recomputed)}"
+            yield f"line {number} is {_where_they_differ(found, recomputed)}"

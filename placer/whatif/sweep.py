@@ -40,7 +40,12 @@ def sweep_scenarios(axes: Sequence[str]) -> tuple[Scenario, ...]:
             continue
         names.add(name)
         values = []
-        for value in _values(text):
+        try:
+            texts = _values(text)
+        except ValueError as error:
+            faults.append(Fault(source="--set", field=name, found=repr(text), expected=str(error)))
+            continue
+        for value in texts:
             try:
                 values.append((f"{name}={value}", _AXES[name](value)))
             except ValueError as error:
@@ -73,7 +78,7 @@ def sweep_scenarios(axes: Sequence[str]) -> tuple[Scenario, ...]:
 
 
 def _values(text: str) -> list[str]:
-    """The values of a list, or of a range with its step."""
+    """The values of a list, or of a range with its step; ValueError says what a range has to be."""
     parts = text.split(":")
     if len(parts) != 3:
         return list(dict.fromkeys(text.split(",")))
@@ -81,15 +86,19 @@ def _values(text: str) -> list[str]:
         first, last, step = (Decimal(part) for part in parts)
     except InvalidOperation:
         return [text]
-    if not (step > 0 and first.is_finite() and last.is_finite() and step.is_finite()):
+    if not (first.is_finite() and last.is_finite() and step.is_finite()):
         return [text]
-    if (last - first) / step > _MOST_VALUES:
-        return [text]
+    if step <= 0:
+        raise ValueError("FIRST:LAST:STEP with a step above 0")
+    if last < first:
+        raise ValueError("FIRST:LAST:STEP with a last value that is not below the first")
+    if last - first > step * _MOST_VALUES:
+        raise ValueError(f"FIRST:LAST:STEP with {_MOST_VALUES} steps or fewer")
     found = []
     while first <= last:
         found.append(format(first, "f"))
         first += step
-    return found or [text]
+    return found
 
 
 def _overcommit(text: str) -> Change:
@@ -110,7 +119,11 @@ def _hosts(text: str) -> Change:
 
 
 def _reserve(text: str) -> Change:
-    return SetHosts(hosts=_ALL, reserve_pages=pages_from_bytes(parse_size(text)))
+    try:
+        pages = pages_from_bytes(parse_size(text))
+    except ValueError:
+        raise ValueError("a size in whole pages, such as 512MiB or 16GiB") from None
+    return SetHosts(hosts=_ALL, reserve_pages=pages)
 
 
 def _policy(text: str) -> Change:

@@ -151,7 +151,7 @@ def test_large_pages_that_are_asked_for_go_and_come_whole(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "--target: expected, or --vnode"),
+        ((), "expected --target SIZE, --vnode N=SIZE or both"),
         (("--target", "9GiB"), "they can have 0 KiB to 8 GiB"),
         (("--target", "0"), "would have no memory left"),
         (("--target", "x"), "'x' is not a size"),

@@ -124,3 +124,23 @@ def test_dom0_is_not_placed(tmp_path: Path) -> None:
     ended = run_placer("place", cfg, "--host", HOST)
     assert ended.code == 2
     assert "dom0 boots with its host ([host.dom0]), and has no vNUMA" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("../nothing", "../nothing: no such file or directory, expected a file saved by placer"),
+        ("host.toml", "host.toml: none of these, expected a file saved by placer heap"),
+    ],
+)
+def test_a_heap_file_that_is_none_is_told_where_it_is_named(
+    named: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        f'[[host]]\nname = "h"\nheap = "{named}"\n[[host.pnode]]\nmemory = "1GiB"\npcpus = "0"\n',
+        encoding="utf-8",
+    )
+    ended = run_placer("heap", path)
+    assert ended.code == 2
+    assert f"error: {path}:3: host[0].heap: found {tmp_path / told}" in ended.err

@@ -227,7 +227,7 @@ def _lines(out: Path) -> list[str]:
         (["run", "questions.toml", "x.cfg", "--base", "run"], "expected without --base"),
         (["run", "missing.toml", "--base", "run"], "missing.toml"),
         (["run", "questions.toml", "--base", "nowhere"], "no such folder"),
-        (["run", "questions.toml", "--base", "run", "--work", "0"], "expected above 0"),
+        (["run", "questions.toml", "--base", "run", "--work", "0"], "found 0, expected above 0"),
         (["sweep", "--base", "run"], "expected at least one axis"),
         (["sweep", "--base", "run", "--set", "x=1"], "expected NAME=VALUES"),
         (["headroom", "--base", "run"], "expected at least one shape"),

@@ -246,7 +246,7 @@ def inventory(folder: Path, host: str, pnodes: list[str]) -> Path:
 @pytest.mark.parametrize(
     ("host", "pnode", "said"),
     [
-        ('heap = "no"', "", "no: file: found no such file or directory"),
+        ('heap = "no"', "", "no: no such file or directory"),
         ("heap = 5", "", "host[0].heap: found"),
         ('heap = "keys"', "free_pages = 5", "free_pages beside a heap, which says it"),
         ('heap = "keys"', "free_spans = [[1, 2]]", "free_spans beside a heap"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from placer.report.folder import write_run
-from placer.report.verify import verify_run
+from placer.report.verify import _where_they_differ, verify_run
 from placer.run import CSV_NAMES, Run
 from tests import sample_runs
 from tests.edited_runs import edit, sum_again
@@ -123,6 +123,32 @@ def test_a_file_with_many_differences_is_cut_short(folder: Path) -> None:
     faults = [fault for fault in verify_run(folder).faults if "distances.csv" in fault]
     assert len(faults) == 11
     assert faults[-1].startswith("distances.csv: and ")
+
+
+def test_of_long_values_what_differs_is_shown(folder: Path) -> None:
+    path = folder / "placements.csv"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    lines[1] = "x" * 90 + "A" + "y" * 90
+    longest = max(lines, key=len)
+    at = lines.index(longest)
+    lines[at] = f"{longest[:-1]}#"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    sum_again(folder)
+    for fault in verify_run(folder).faults:
+        found, recomputed = fault.partition(" is ")[2].split(", recomputed ")
+        assert found != recomputed
+        assert max(len(found), len(recomputed)) <= 60
+
+
+def test_two_long_lines_are_shown_from_where_they_part() -> None:
+    one, other = "x" * 90 + "A" + "y" * 90, "x" * 90 + "B" + "y" * 90
+    cut = "..." + "x" * 20
+    assert _where_they_differ(one, other) == (
+        f"{cut}A{'y' * 33}..., recomputed {cut}B{'y' * 33}..."
+    )
+    assert _where_they_differ("a" * 50, "b" * 50) == f"'{'a' * 50}', recomputed '{'b' * 50}'"
+    assert _where_they_differ("x" * 70, "x" * 70 + "y").endswith(f"...{'x' * 20}y'")
+    assert _where_they_differ("x" * 70, None) == f"'{'x' * 56}..., recomputed None"
 
 
 def test_a_domain_that_vanished_is_found(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def options_of(work: float, seed: int, reasons: bool) -> WhatIfOptions:
     from placer.whatif.solving import WhatIfOptions
 
     if not work > 0:
-        raise typer.BadParameter("expected above 0", param_hint="--work")
+        raise typer.BadParameter(f"found {work:g}, expected above 0", param_hint="--work")
     return WhatIfOptions(work=work, seed=seed, reasons=reasons)
 
 
