@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from placer.answer import Answer, Limits
+from placer.answer import Answer, Keep, Limits
 from placer.arrays import Ints
 from placer.check import check_placement
 from placer.cost import level_values
@@ -39,7 +40,9 @@ _RESTARTS = 6
 """How often what found no place is moved to the front and all begins anew."""
 
 
-def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> Placement | None:
+def construct(
+    problem: Problem, limits: Limits, box: TimeBox | None = None, keep: Keep | None = None
+) -> Placement | None:
     """Return a valid placement of ``problem``, or None where none was found.
 
     Domains, or those that groups keep together as one unit, are placed widest and
@@ -48,15 +51,20 @@ def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> P
     run now stay where they are, unless that leaves no way and nothing limits moves. What
     finds no place goes first in the next attempt. With ``allow_partial`` the best attempt
     is given, without what fits nowhere; else all are placed or none. ``box`` is the time,
-    where this is one of several steps; an interrupt ends it as the clock does.
+    where this is one of several steps; an interrupt ends it as the clock does. ``keep`` is
+    given what is placed so far.
     """
     box = TimeBox(limits) if box is None else box
-    found = _construct(problem, limits, box, stay=True) if _may_stay(problem) else None
+    found = _construct(problem, limits, box, keep, stay=True) if _may_stay(problem) else None
     if found is None and problem.current and problem.max_moves is problem.max_moved_pages is None:
-        found = _construct(problem, limits, box, stay=False)
+        found = _construct(problem, limits, box, keep, stay=False)
     if found is not None and problem.current and check_placement(problem, found):
         return None
     return found
+
+
+def _placed_by(problem: Problem, builder: _Builder) -> Placement:
+    return placement_of(problem, builder.placed())
 
 
 def complete(problem: Problem, start: Placement, limits: Limits, box: TimeBox) -> Placement:
@@ -84,7 +92,9 @@ def _may_stay(problem: Problem) -> bool:
     return not check_placement(part, placement_of(part, problem.running_now.values()))
 
 
-def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) -> Placement | None:
+def _construct(
+    problem: Problem, limits: Limits, box: TimeBox, keep: Keep | None, *, stay: bool
+) -> Placement | None:
     """Build the best of a few attempts; with ``stay`` what runs now is left where it is."""
     staying = tuple(problem.running_now.values()) if stay else ()
     names = {answer.domain for answer in staying}
@@ -94,7 +104,12 @@ def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) ->
     best_rank: list[int] = []
     for _ in range(1 + _RESTARTS):
         builder = _Builder(problem, limits, box, staying)
-        left_out = [unit for unit in order if not builder.place(unit)]
+        left_out = []
+        for unit in order:
+            if not builder.place(unit):
+                left_out.append(unit)
+            elif keep is not None:
+                keep(partial(_placed_by, problem, builder))
         found = placement_of(problem, builder.placed())
         if not found.unplaced:
             return found
