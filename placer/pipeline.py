@@ -58,12 +58,14 @@ def find_answer(
     one = solve_one(problem, limits, progress=progress)
     if one.answer is not None:
         return one.answer
+    seconds = limits.time_limit
+    if start is None and seconds is not None and time.monotonic() - started >= seconds:
+        return one.best or Answer(status="unknown")
     # Loaded before the alarm is set: what is cut short while it loads can be loaded no more.
     import placer.cpsat.search
     import placer.cpsat.sizing
     import placer.fleet.many  # noqa: F401
 
-    seconds = limits.time_limit
     if seconds is not None:
         seconds += _GRACE_SECONDS - (time.monotonic() - started)
     alarm = Alarm[Answer](seconds, limits.memory_bytes)

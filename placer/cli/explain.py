@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from placer.cli.exit_code import exit_code_of
-from placer.cli.place import read_problem
+from placer.cli.place import MOST_SECONDS, read_problem
 from placer.cli.progress import QuietOption, progress
 from placer.cli.streams import write_out
 
@@ -25,6 +26,11 @@ _WORK = 20.0
 
 _MOST_ASKS = 1000
 """Problems solved for each domain at most."""
+
+_PLACING_SHARE = 0.5
+"""Of the time left, how much placing may take; the rest is for the reasons."""
+
+_LEAST_SECONDS = 1e-3
 
 
 def explain(
@@ -64,7 +70,7 @@ def explain(
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads of the solver.")] = 1,
     time_limit: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="For the placement, and again for the reasons."),
+        typer.Option(metavar="SECONDS", help="End after so long, placement and reasons included."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json/--no-json", help="Print JSON and nothing else.")
@@ -72,10 +78,16 @@ def explain(
     quiet: QuietOption = False,
 ) -> None:
     """Say of each domain where it fits, or why it does not and with what it would."""
-    if time_limit is not None and not time_limit > 0:
-        told = f"found {time_limit:g}, expected above 0"
-        raise typer.BadParameter(told, param_hint="--time-limit")
+    began = time.monotonic()
+    if time_limit is not None and not 0 < time_limit < MOST_SECONDS:
+        expected = f"found {time_limit:g}, expected above 0, below {MOST_SECONDS}"
+        raise typer.BadParameter(expected, param_hint="--time-limit")
+
+    def rest() -> float | None:
+        return None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
+
     with progress("reading", quiet=quiet) as tell:
+        from placer.alarm import Alarm
         from placer.answer import Limits
         from placer.cpsat.feasible import Questions
         from placer.explain import explain_all
@@ -90,20 +102,30 @@ def explain(
             allow_partial=allow_partial,
         )
         tell("solving")
-        options = SolveOptions(seed=seed, workers=workers, time_limit=time_limit, reasons=False)
+        seconds = rest()
+        options = SolveOptions(
+            seed=seed,
+            workers=workers,
+            time_limit=None if seconds is None else max(_LEAST_SECONDS, _PLACING_SHARE * seconds),
+            reasons=False,
+        )
         solution = solve(problem, options, progress=tell)
         refusals = solution.result.unplaced
         known = solution.result.status in ("infeasible", "optimal", "feasible")
         if refusals and known and not solution.result.interrupted:
             tell("looking for reasons")
-            limits = Limits(seed=seed, workers=workers, time_limit=time_limit)
-            refusals = explain_all(
-                problem,
-                solution.result.placement,
-                Questions(limits, work=_WORK),
-                most_asks=_MOST_ASKS,
-                movable=_movable(host),
+            movable = _movable(host)
+            questions = Questions(Limits(seed=seed, workers=workers, time_limit=rest()), work=_WORK)
+            found: tuple[Refusal, ...] | None = Alarm[Any](rest()).call(
+                lambda: explain_all(
+                    problem,
+                    solution.result.placement,
+                    questions,
+                    most_asks=_MOST_ASKS,
+                    movable=movable,
+                )
             )
+            refusals = refusals if found is None else found
         tell("writing the answer")
         if as_json:
             from placer.record import format_json

@@ -9,11 +9,18 @@ import numpy.typing as npt
 from ortools.linear_solver import pywraplp
 
 from placer.arrays import Ints
+from placer.cpsat.meter import Meter
 from placer.errors import ModelError
 from placer.units import COST_UNITS
 
 Floats = npt.NDArray[np.float64]
 
+
+_CELL_WORK = 5e-8
+"""Deterministic time for each row and column together, as measured where a unit is two seconds."""
+
+_ADDING_WORK = 1e-5
+"""And for each column that is added."""
 
 _SOLVED = (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE)
 
@@ -40,10 +47,19 @@ class RelaxedMaster:
 
     Least cost such that the domains carried have a priority of ``keep`` in all; of
     class c at most ``counts[c]``, of type t at most ``hosts[t]`` columns. ``lack[c]`` is how
-    many of class c the last answer leaves uncovered, where that is allowed.
+    many of class c the last answer leaves uncovered, where that is allowed. ``meter`` is told
+    about how long it takes, by its size.
     """
 
-    def __init__(self, counts: Ints, priorities: Ints, hosts: list[int], keep: int) -> None:
+    def __init__(
+        self,
+        counts: Ints,
+        priorities: Ints,
+        hosts: list[int],
+        keep: int,
+        meter: Meter | None = None,
+    ) -> None:
+        self.meter = meter or Meter()
         self.solver = pywraplp.Solver.CreateSolver("GLOP")
         solver = self.solver
         self.objective = solver.Objective()
@@ -80,9 +96,12 @@ class RelaxedMaster:
         self.of_type[host_type].SetCoefficient(column, 1.0)
         self.objective.SetCoefficient(column, cost / COST_UNITS)
         self.columns.append(column)
+        self.meter.charge(_ADDING_WORK)
 
     def solve(self) -> tuple[float, Duals]:
         """Return the value in cost units and the duals; NoRelaxationError where there is none."""
+        rows = len(self.cover) + len(self.of_type)
+        self.meter.charge(_CELL_WORK * rows * (rows + len(self.columns)))
         status = self.solver.Solve()
         if status not in _SOLVED:
             self._solve_anew(status)

@@ -21,7 +21,7 @@ from placer.arrays import Ints
 from placer.cpsat.master import Column, Duals, RelaxedMaster
 from placer.cpsat.meter import Meter
 from placer.fleet.plan import Fleet, Plan, column_of
-from placer.fleet.pricing import Filling, Pricer
+from placer.fleet.pricing import FILL_WORK, Filling, Pricer
 
 Floats = npt.NDArray[np.float64]
 
@@ -130,7 +130,7 @@ class Generator:
         )
         self.hosts = [host_type.count for host_type in fleet.types]
         self.rng = np.random.default_rng(seed)
-        self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep)
+        self.master = RelaxedMaster(fleet.counts, fleet.priorities, self.hosts, keep, self.meter)
         self.master.allow_lack(self.penalties)
         self.pool = ColumnPool(bound=bound)
         self.is_over = False
@@ -266,6 +266,7 @@ class Generator:
             limit = duals.hosts[number]
             prices = pricer.guess_prices(float(limit))
             fillings = pricer.fill(pricer.gains(worth), self.rng, prices)
+            self.meter.charge(FILL_WORK)
             good = [f for f in fillings if f.gain > limit + 1e-6 * max(limit, 1e6)]
             for filling in good[:_NEW_COLUMNS]:
                 added += self._add_filling(pricer, filling)

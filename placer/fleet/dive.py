@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placer.cpsat.master import Column, RelaxedMaster
+from placer.cpsat.meter import Meter
 from placer.fleet.best_fit import fill_best
 from placer.fleet.columns import ColumnPool, lack_penalties
 from placer.fleet.plan import Fleet, Plan, column_of
-from placer.fleet.pricing import Floats, Pricer
+from placer.fleet.pricing import FILL_WORK, Floats, Pricer
 
 _ROUNDS = 8
 """How many rounds of new columns there are between two that are fixed."""
@@ -29,6 +30,9 @@ _TRIES = 4
 
 MOST_BACK = 25
 """How many steps one dive takes back at most, where nothing else is said."""
+
+_TRIM_WORK = 5e-6
+"""Deterministic time for each column that is held against what remains."""
 
 _Step = list[tuple[Column, int]]
 
@@ -63,8 +67,10 @@ class Dive:
         keep: int,
         rng: np.random.Generator,
         most_back: int = MOST_BACK,
+        meter: Meter | None = None,
     ) -> None:
         self.fleet = fleet
+        self.meter = meter or Meter()
         self.pricers = pricers
         self.keep = keep
         self.rng = rng
@@ -81,8 +87,8 @@ class Dive:
         self.steps_back = 0
 
     def run(self, deadline: float) -> Plan:
-        """Fix columns until enough is carried or every host is taken."""
-        while time.monotonic() < deadline and self.keep > 0:
+        """Fix columns until enough is carried, every host is taken, or time or work is over."""
+        while time.monotonic() < deadline and self.keep > 0 and not self.meter.is_spent:
             used, value = self._relax(deadline)
             if self._step_back(value):
                 continue
@@ -107,7 +113,8 @@ class Dive:
         self.columns = [column for column in map(self._trim, self.columns) if column is not None]
         there = int(self.wanted @ self.fleet.priorities)
         keep = min(self.keep, there)
-        master = RelaxedMaster(self.wanted, self.fleet.priorities, self.hosts, keep)
+        self.meter.charge(_TRIM_WORK * len(self.columns))
+        master = RelaxedMaster(self.wanted, self.fleet.priorities, self.hosts, keep, self.meter)
         master.allow_lack(self.penalties)
         for column in self.columns:
             master.add(column.host_type, column.shapes, column.amounts, column.cost)
@@ -117,10 +124,11 @@ class Dive:
             worth = np.floor(duals.cover).astype(np.int64)
             for pricer in self.pricers:
                 number = pricer.host_type.number
-                if not self.hosts[number] or time.monotonic() > deadline:
+                if not self.hosts[number] or time.monotonic() > deadline or self.meter.is_spent:
                     continue
                 limit = float(duals.hosts[number])
                 prices = pricer.guess_prices(limit)
+                self.meter.charge(FILL_WORK)
                 for filling in pricer.fill(pricer.gains(worth), self.rng, prices, self.wanted)[:3]:
                     if filling.gain > limit + 1e-6 * max(limit, 1e6):
                         column = pricer.column(filling)

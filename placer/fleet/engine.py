@@ -356,11 +356,21 @@ class _Engine:
     ) -> None:
         """Dive from the relaxation, each time a little differently, until one is good enough."""
         for _ in range(most):
-            if time.monotonic() >= self.clock.deadline() or is_enough(self.plan):
+            if time.monotonic() >= self.clock.deadline() or self.meter.is_spent:
+                return
+            if is_enough(self.plan):
                 return
             rng = np.random.default_rng([self.limits.seed, self.dives])
             self.dives += 1
-            dive = Dive(self.fleet, self.pricers, self.pool, self.generator.keep, rng, most_back)
+            dive = Dive(
+                self.fleet,
+                self.pricers,
+                self.pool,
+                self.generator.keep,
+                rng,
+                most_back,
+                self.meter.share(_DIVE_SHARE),
+            )
             plan = dive.run(self.clock.deadline(_DIVE_SHARE))
             self._mend(plan)
             if plan.rank < self.plan.rank:

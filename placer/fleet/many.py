@@ -8,6 +8,7 @@ for left away, and every other domain all local.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from placer.answer import Answer, Keep, Limits, Progress
@@ -40,6 +41,9 @@ _PROOF_WORK = 30.0
 
 _START_SHARE = 0.4
 """Of the time, how much may go into the start and the bound."""
+
+_NEARLY_ALL = 0.9
+"""Of the domains, what a start places that nothing is held against."""
 
 _IMPROVE_SHARE = 0.5
 """Of the time that is left then, how much may go into neighbourhoods where a proof follows."""
@@ -187,7 +191,7 @@ class _Batch:
         fleet = Fleet.of(relaxed, shapes)
         self.least = least_costs(self.problem, (relaxed, fleet))
         limits = self._limits(_START_SHARE / 2)
-        answer = place_fleet(relaxed, limits, self.progress, fleet=fleet)
+        answer = place_fleet(relaxed, limits, self.progress, fleet=fleet, keep=self._keeping())
         if answer is None:
             return _Plain(None, 0, total, is_impossible=False)
         if answer.interrupted:
@@ -203,14 +207,39 @@ class _Batch:
         """Whether what does not fit at home fits nowhere: the fleet engine never spills."""
         return all(domain.cpu_spill == "never" for domain in self.bounded)
 
+    def _keeping(self, beside: Sequence[PlacedDomain] = ()) -> Keep | None:
+        """What is told of the best so far of a part, beside what is placed already."""
+        keep = self.keep
+        if keep is None:
+            return None
+
+        def keep_part(found: Callable[[], Placement]) -> bool:
+            return keep(lambda: self._with(beside, found().domains))
+
+        return keep_part
+
+    def _with(self, beside: Sequence[PlacedDomain], found: Sequence[PlacedDomain]) -> Placement:
+        """What is placed beside, and what is found where all of it has pcpus together."""
+        together = self._seat([*beside, *found]) if beside else None
+        return together or placement_of(self.problem, beside or found)
+
     # -- start ---------------------------------------------------------------------------
 
     def _start(self, relaxed: _Plain) -> Placement | None:
-        """What was given, completed; else as the relaxation says, odd ones first, one by one."""
-        if self.given is not None:
-            found = self._completed(self.given)
-            if found is not None:
-                return found
+        """What was given, completed; else as the relaxation says, odd ones first, one by one.
+
+        What places little was given by a solve that had not come far: the better of both then.
+        """
+        given = None if self.given is None else self._completed(self.given)
+        if given is None or len(given.domains) < _NEARLY_ALL * len(self.problem.domains):
+            return self._better(given, self._start_anew(relaxed))
+        return given
+
+    def _better(self, one: Placement | None, other: Placement | None) -> Placement | None:
+        found = [placement for placement in (one, other) if placement is not None]
+        return min(found, key=lambda it: rank(level_values(self.problem, it)), default=None)
+
+    def _start_anew(self, relaxed: _Plain) -> Placement | None:
         if relaxed.placement is not None and self._is_valid(relaxed.placement):
             return relaxed.placement
         if self.box.is_late():
@@ -219,7 +248,7 @@ class _Batch:
         if found is not None and self._is_valid(found):
             return found
         box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
-        return construct(self.problem, self.limits, box)
+        return construct(self.problem, self.limits, box, self.keep)
 
     def _completed(self, found: Placement) -> Placement | None:
         """A start with what it leaves out placed beside it, or as far as is allowed."""
@@ -251,7 +280,7 @@ class _Batch:
         if odd:
             part = part_of(problem, problem.hosts, odd, allow_partial=problem.allow_partial)
             box = TimeBox(self._limits(_START_SHARE), self.progress, within=self.box)
-            first = construct(part, self.limits, box)
+            first = construct(part, self.limits, box, self._keeping())
             if first is None:
                 return None
             placed.extend(first.domains)
@@ -270,7 +299,8 @@ class _Batch:
         hosts = tuple(host_without(host, problem, on[host.name]) for host in problem.hosts)
         part = part_of(problem, hosts, self.plain, allow_partial=problem.allow_partial)
         plain = replace(part, policy=DISTANCE, current=())
-        answer = place_fleet(plain, self._limits(_START_SHARE), self.progress)
+        keep = self._keeping(placed)
+        answer = place_fleet(plain, self._limits(_START_SHARE), self.progress, keep=keep)
         if answer is None or answer.placement is None:
             return None
         return list(answer.placement.domains)

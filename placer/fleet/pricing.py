@@ -18,6 +18,9 @@ from placer.fleet.shapes import HostType
 
 Floats = npt.NDArray[np.float64]
 
+FILL_WORK = 3e-4
+"""Deterministic time for one call of `Pricer.fill`."""
+
 BATCH = 24
 """How many random fillings of a host are tried side by side."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from placer.answer import Answer, Limits
+from placer.answer import Answer, Keep, Limits
 from placer.arrays import Ints
 from placer.check import check_placement
 from placer.cost import level_values
@@ -39,7 +40,9 @@ _RESTARTS = 6
 """How often what found no place is moved to the front and all begins anew."""
 
 
-def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> Placement | None:
+def construct(
+    problem: Problem, limits: Limits, box: TimeBox | None = None, keep: Keep | None = None
+) -> Placement | None:
     """Return a valid placement of ``problem``, or None where none was found.
 
     Domains, or those that groups keep together as one unit, are placed widest and
@@ -48,15 +51,20 @@ def construct(problem: Problem, limits: Limits, box: TimeBox | None = None) -> P
     run now stay where they are, unless that leaves no way and nothing limits moves. What
     finds no place goes first in the next attempt. With ``allow_partial`` the best attempt
     is given, without what fits nowhere; else all are placed or none. ``box`` is the time,
-    where this is one of several steps; an interrupt ends it as the clock does.
+    where this is one of several steps; an interrupt ends it as the clock does. ``keep`` is
+    given what is placed so far.
     """
     box = TimeBox(limits) if box is None else box
-    found = _construct(problem, limits, box, stay=True) if _may_stay(problem) else None
+    found = _construct(problem, limits, box, keep, stay=True) if _may_stay(problem) else None
     if found is None and problem.current and problem.max_moves is problem.max_moved_pages is None:
-        found = _construct(problem, limits, box, stay=False)
+        found = _construct(problem, limits, box, keep, stay=False)
     if found is not None and problem.current and check_placement(problem, found):
         return None
     return found
+
+
+def _placed_by(problem: Problem, builder: _Builder) -> Placement:
+    return placement_of(problem, builder.placed())
 
 
 def complete(problem: Problem, start: Placement, limits: Limits, box: TimeBox) -> Placement:
@@ -84,7 +92,9 @@ def _may_stay(problem: Problem) -> bool:
     return not check_placement(part, placement_of(part, problem.running_now.values()))
 
 
-def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) -> Placement | None:
+def _construct(
+    problem: Problem, limits: Limits, box: TimeBox, keep: Keep | None, *, stay: bool
+) -> Placement | None:
     """Build the best of a few attempts; with ``stay`` what runs now is left where it is."""
     staying = tuple(problem.running_now.values()) if stay else ()
     names = {answer.domain for answer in staying}
@@ -94,7 +104,12 @@ def _construct(problem: Problem, limits: Limits, box: TimeBox, *, stay: bool) ->
     best_rank: list[int] = []
     for _ in range(1 + _RESTARTS):
         builder = _Builder(problem, limits, box, staying)
-        left_out = [unit for unit in order if not builder.place(unit)]
+        left_out = []
+        for unit in order:
+            if not builder.place(unit):
+                left_out.append(unit)
+            elif keep is not None:
+                keep(partial(_placed_by, problem, builder))
         found = placement_of(problem, builder.placed())
         if not found.unplaced:
             return found
@@ -151,6 +166,12 @@ class _Builder:
         self.most_pages = np.zeros(len(problem.hosts))
         self.vcpus = np.zeros(len(problem.hosts))
         self.most_vcpus = np.zeros(len(problem.hosts))
+        self.all_pages = np.array([max(1, int(h.usable_pages.sum())) for h in problem.hosts])
+        self.all_vcpus = np.array(
+            [max(1.0, host.num_pcpus * float(host.overcommit)) for host in problem.hosts]
+        )
+        self.kinds: dict[Hashable, int] = {}
+        self.kind = [0] * len(problem.hosts)
         for number in range(len(problem.hosts)):
             self._count(number)
         self.groups = {group.name: group for group in problem.groups}
@@ -170,11 +191,13 @@ class _Builder:
 
     def _place(self, unit: list[str], *, allow_partial: bool) -> bool:
         domains = [self.by_name[name] for name in unit]
+        apart, together = self._kept(domains)
+        grouped = any(domain.groups for domain in domains)
         seen: set[Hashable] = set()
         found: list[tuple[list[int], int, list[PlacedDomain]]] = []
         for number in self._candidates(domains, allow_partial=allow_partial):
-            key = self._key(number, domains)
-            if key in seen:
+            key = self.kind[number], self._closed_pnodes(number, domains) if grouped else None
+            if key in seen or not self._may_have(number, domains, apart, together):
                 continue
             if self.box.is_over():
                 break
@@ -235,6 +258,7 @@ class _Builder:
             room = room - running.vcpus_on
         room = np.maximum(room, 0)
         self.vcpus[number], self.most_vcpus[number] = room.sum(), room.max()
+        self.kind[number] = self.kinds.setdefault(self._figures(number), len(self.kinds))
 
     def _candidates(self, domains: list[Domain], *, allow_partial: bool) -> list[int]:
         """The hosts that counting leaves: those with room in one pnode, the fullest first."""
@@ -243,27 +267,30 @@ class _Builder:
         least = (self.pages >= memory) & (self.vcpus >= vcpus)
         if allow_partial:
             least = np.ones_like(least)
-        fits = [
-            number
-            for number in np.flatnonzero(least).tolist()
-            if all(may_run_on(domain, self.problem.hosts[number]) for domain in domains)
-            and not self._kept_away(number, domains)
-        ]
         is_spread = self.problem.policy.tie_break == "spread"
+        whole = (self.most_pages >= memory) & (self.most_vcpus >= vcpus)
+        room = np.maximum(self.pages / self.all_pages, self.vcpus / self.all_vcpus)
+        order = np.lexsort((-room if is_spread or allow_partial else room, ~whole))
+        fits: list[int] = order[least[order]].tolist()
+        return fits
 
-        def order(number: int) -> tuple[bool, float, int]:
-            whole = self.most_pages[number] >= memory and self.most_vcpus[number] >= vcpus
-            host = self.problem.hosts[number]
-            room = max(
-                self.pages[number] / max(1, int(host.usable_pages.sum())),
-                self.vcpus[number] / max(1.0, host.num_pcpus * float(host.overcommit)),
-            )
-            return not whole, -room if is_spread or allow_partial else room, number
+    def _may_have(
+        self, number: int, domains: list[Domain], apart: set[str], together: set[str]
+    ) -> bool:
+        """Whether a host is allowed, and no group keeps the domains from it.
 
-        return sorted(fits, key=order)
+        That is a member kept ``apart`` there, or one kept ``together`` elsewhere.
+        """
+        if not all(may_run_on(domain, self.problem.hosts[number]) for domain in domains):
+            return False
+        return not any(
+            answer.domain in (apart if host == number else together)
+            for host, answers in enumerate(self.placed_on if apart or together else ())
+            for answer in answers
+        )
 
-    def _key(self, number: int, domains: list[Domain]) -> Hashable:
-        """Hosts of one key are alike for these domains."""
+    def _figures(self, number: int) -> Hashable:
+        """Hosts of the same figures are alike as they are now."""
         host = self.left[number]
         arrays = (host.free_pages, host.reserve_pages, host.distances, host.pcpu_pnode)
         more = (host.pcpu_core, host.free_spans, host.total_pages, host.pcpu_ids)
@@ -271,9 +298,8 @@ class _Builder:
             (run.vcpus_on.tobytes(), run.dedicated_pcpus, run.pages.tobytes())
             for run in host.running
         )
-        closed = frozenset(self._closed_pnodes(number, domains))
         figures = tuple(array.tobytes() for array in (*arrays, *more))
-        return figures, running, host.overcommit, host.smt, host.smt_penalty, closed
+        return figures, running, host.overcommit, host.smt, host.smt_penalty
 
     def _members(self, domains: Iterable[Domain], keep: str, over: str) -> dict[str, set[str]]:
         """For each group of this kind that these domains are in: the names that it has."""
@@ -289,26 +315,22 @@ class _Builder:
                 names[name].add(domain.name)
         return names
 
-    def _kept_away(self, number: int, domains: list[Domain]) -> bool:
-        """Whether a member of a group kept apart is there, or one kept together elsewhere."""
+    def _kept(self, domains: list[Domain]) -> tuple[set[str], set[str]]:
+        """The members of groups that keep the domains apart over hosts, and those together."""
         apart: set[str] = set().union(*self._members(domains, "apart", "hosts").values())
         together: set[str] = set().union(*self._members(domains, "together", "either").values())
-        return any(
-            answer.domain in (apart if host == number else together)
-            for host, answers in enumerate(self.placed_on if apart or together else ())
-            for answer in answers
-        )
+        return apart, together
 
-    def _closed_pnodes(self, number: int, domains: list[Domain]) -> set[int]:
+    def _closed_pnodes(self, number: int, domains: list[Domain]) -> frozenset[int]:
         """The pnodes that are home to members of groups kept apart over pnodes."""
         apart = self._members(domains, "apart", "pnodes").values()
-        return {
+        return frozenset(
             pnode
             for names in apart
             for answer in self.placed_on[number]
             if answer.domain in names
             for pnode in answer.home.tolist()
-        }
+        )
 
 
 def _is_all_local(domains: list[Domain], answer: Answer) -> bool:
@@ -319,7 +341,7 @@ def _is_all_local(domains: list[Domain], answer: Answer) -> bool:
     return off == 0 and values["cost"] <= least
 
 
-def _without_pnodes(host: Host, closed: set[int]) -> Host:
+def _without_pnodes(host: Host, closed: frozenset[int]) -> Host:
     """The host with no memory free on some pnodes."""
     if not closed:
         return host

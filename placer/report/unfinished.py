@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from placer.aside import cut_name
-from placer.check import check_placement
+from placer.check import Violation, check_placement
 from placer.cost import level_values
 from placer.errors import Fault, InputError
 from placer.moves import order_moves
@@ -76,10 +76,7 @@ class Unfinished:
         if table.get("question") != self._question():
             return None, self._fault("placed", "the state of another question", "")
         found = restore_placement(table.get("placement"), str(self.path))
-        loose = self._loose
-        violations = check_placement(loose, found)
-        if not violations and self.problem.current:
-            violations = check_placement(loose, found, moves=order_moves(self.problem, found)[0])
+        violations = self._violations(found)
         if violations:
             return None, self._fault("placed", str(violations[0]), "a state that keeps the rules")
         self._best = self._rank(found)
@@ -88,7 +85,8 @@ class Unfinished:
     def keep(self, placement: Callable[[], Placement]) -> bool:
         """Write what there is now; return False, with nothing done, where that is too soon.
 
-        What is worse than the state that is there does not take its place. Where a state
+        What is worse than the state that is there does not take its place, and what breaks a
+        rule neither. Where a state
         cannot be written, ``warn`` is told, once, and it is tried again.
         """
         started = time.monotonic()
@@ -97,11 +95,20 @@ class Unfinished:
         found = placement()
         found_rank = self._rank(found)
         is_better = self._best is None or found_rank < self._best
+        if is_better and self._violations(found):
+            is_better = False  # rules between domains, which the step that found it leaves away
         if is_better and self._write(found):
             self._best = found_rank
         now = time.monotonic()
         self._next = now + max(self._every, (now - started) / _SHARE)
         return not is_better or self._best == found_rank
+
+    def _violations(self, found: Placement) -> tuple[Violation, ...]:
+        violations = check_placement(self._loose, found)
+        if not violations and self.problem.current:
+            moves = order_moves(self.problem, found)[0]
+            violations = check_placement(self._loose, found, moves=moves)
+        return violations
 
     def _rank(self, placement: Placement) -> list[int]:
         return rank(level_values(self._loose, placement))

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parts import make_batch
+from placer.answer import Limits
 from placer.check import check_placement
 from placer.cost import level_values
 from placer.errors import Fault, InputError
+from placer.fleet import many
 from placer.placement import Placement
 from placer.problem import Problem
 from placer.record import parse_json, restore_placement
@@ -164,7 +166,7 @@ def test_the_state_of_another_question_is_said_and_not_used(tmp_path: Path) -> N
     assert begun.path.exists()
 
 
-def test_a_state_that_breaks_a_rule_is_said_and_not_used(tmp_path: Path) -> None:
+def test_a_state_that_breaks_a_rule_is_not_written_and_said_where_one_is_there(tmp_path: Path) -> None:
     begun, _ = _states(make_batch(30, 3, 0.9, 1), tmp_path / "run")
     placement, _ = begun.read()
     assert placement is not None
@@ -172,6 +174,8 @@ def test_a_state_that_breaks_a_rule_is_said_and_not_used(tmp_path: Path) -> None
     begun.path.unlink()
     begun._next, begun._best = 0.0, None
     assert begun.keep(lambda: worse)
+    assert not begun.path.exists()
+    assert begun._write(worse)
     found, warning = begun.read()
     assert found is None
     assert "D1 once" in str(warning)
@@ -216,6 +220,53 @@ def test_what_comes_too_soon_is_offered_again(tmp_path: Path) -> None:
 
     solve(problem, SolveOptions(work=1.0, baselines=False, reasons=False), keep=keep)
     assert taken[:3] == [False, False, True]
+
+
+def _kept_before_neighbourhoods(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> list[Placement]:
+    """What the steps offer that make the first placement of a batch."""
+    kept: list[Placement] = []
+
+    def end(*_: object, **__: object) -> Placement:
+        raise KeyboardInterrupt
+
+    def keep(placement: Callable[[], Placement]) -> bool:
+        kept.append(placement())
+        return True
+
+    monkeypatch.setattr(many, "improve", end)
+    many.place_many(problem, Limits(work=1.0), keep=keep)
+    return kept
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_steps_to_a_first_placement_are_kept_too(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make_batch(60, 6, 0.95, seed)
+    loose = replace(problem, allow_partial=True)
+    kept = _kept_before_neighbourhoods(problem, monkeypatch)
+    sound = [len(found.domains) for found in kept if not check_placement(loose, found)]
+    assert len(set(sound)) > 1
+    assert max(sound) > len(problem.domains) / 2
+
+
+def test_a_start_that_places_little_does_not_make_the_first_placement_worse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = make_batch(60, 6, 0.95, 0)
+    anew = _kept_before_neighbourhoods(problem, monkeypatch)[-1]
+    few = anew.domains[:3]
+    early = Placement(
+        domains=few,
+        unplaced=tuple(d.name for d in problem.domains if d.name not in {p.domain for p in few}),
+    )
+    limits = Limits(work=1.0)
+    found = many.place_many(problem, limits, start=early).placement
+    assert found is not None
+    loose = replace(problem, allow_partial=True)
+    assert rank(level_values(loose, found)) <= rank(level_values(loose, anew))
 
 
 def test_what_is_worse_does_not_take_its_place(tmp_path: Path) -> None:
