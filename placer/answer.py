@@ -23,7 +23,7 @@ class Limits:
 
     ``time_limit`` is in seconds; with one worker it is counted in CP-SAT's
     deterministic time as well, so that equal runs stop at the same point. ``work`` limits
-    that time alone, in its units of about a second: then no clock has a say at all.
+    that time alone, in its units of one to four seconds: then no clock has a say at all.
     ``memory_bytes`` is what the process may hold: a model that would take more is not begun
     (without a limit, one that would take more than the machine has available), and what comes
     to hold more ends with its best so far. Without ``in_order`` any of several

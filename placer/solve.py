@@ -61,7 +61,7 @@ class SolveOptions:
     ``seed``, 0 to 2147483647: with one of ``workers`` (1 to 256 threads) and one seed equal
     questions have equal answers. ``time_limit`` is in seconds, None for as long as it takes.
 
-    ``work`` is the same in CP-SAT's deterministic time (units of about a second), which no
+    ``work`` is the same in CP-SAT's deterministic time (units of one to four seconds), which no
     clock ends: equal questions have equal answers on every machine.
 
     ``memory_limit`` is what this process may hold, in bytes: a model that would take more is

@@ -166,7 +166,9 @@ def test_the_state_of_another_question_is_said_and_not_used(tmp_path: Path) -> N
     assert begun.path.exists()
 
 
-def test_a_state_that_breaks_a_rule_is_not_written_and_said_where_one_is_there(tmp_path: Path) -> None:
+def test_a_state_that_breaks_a_rule_is_not_written_and_said_where_one_is_there(
+    tmp_path: Path,
+) -> None:
     begun, _ = _states(make_batch(30, 3, 0.9, 1), tmp_path / "run")
     placement, _ = begun.read()
     assert placement is not None
