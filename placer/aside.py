@@ -78,7 +78,10 @@ def _begin(target: Path, *, folder: bool) -> tuple[int, Path]:
     for _ in range(_TRIES):
         if folder:
             path = Path(tempfile.mkdtemp(_NEW, f".{cut_name(target.name, _LONGEST)}.", beside))
-            number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:  # taken for a leftover too
+                continue
         else:
             number, name = tempfile.mkstemp(_NEW, f".{cut_name(target.name, _LONGEST)}.", beside)
             path = Path(name)

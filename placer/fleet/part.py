@@ -45,7 +45,8 @@ def part_of(
     elsewhere (C7); a running domain that was on none of ``hosts`` is one of them.
     """
     here = {host.name for host in hosts}
-    domains = tuple(_named_for(domain, here) for domain in problem.domains if domain.name in names)
+    numbers = sorted({problem.domain_index[name] for name in names})
+    domains = tuple(_named_for(problem.domains[number], here) for number in numbers)
     used = {group for domain in domains for group in domain.groups}
     return replace(
         problem,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -45,9 +46,16 @@ def test_ten_thousand_solves_leave_neither_memory_nor_threads_nor_files(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", policy_names())
-@pytest.mark.parametrize(("name", "work"), [("small", 0.5), ("small", 2.0), ("1000x100-85", 0.1)])
-def test_every_stored_fleet_checks_clean_with_every_policy(
+@pytest.mark.parametrize(
+    ("name", "work", "policy"),
+    [
+        *product(("small",), (0.5, 2.0), policy_names()),
+        *product(("1000x100-85", "1000x100-97", "1000x100-memory97"), (0.1,), policy_names()),
+        *product(("10000x1000-85",), (1.0,), policy_names()),
+        ("100000x10000-85", 1.0, "distance"),
+    ],
+)
+def test_every_stored_fleet_checks_clean(
     name: str, work: float, policy: str, tried: Callable[..., None]
 ) -> None:
     stored = read_instance(FLEET / f"{name}-domains.toml")
