@@ -148,3 +148,23 @@ def test_limits_that_are_none_are_refused() -> None:
             SolveOptions(work=wrong)
     with pytest.raises(ValueError, match="expected above 0"):
         SolveOptions(memory_limit=0)
+
+
+@pytest.mark.slow
+def test_reasons_are_within_the_time_limit_of_explain(
+    tmp_path: Path, tried: Callable[..., None]
+) -> None:
+    lines = [
+        f'[[domain]]\nname = "vm{n}"\nmemory = "{2 + 7 * n % 17}GiB"\nvcpus = {1 + 5 * n % 11}\n'
+        f"vnodes = {1 + n % 2}\n"
+        for n in range(40)
+    ]
+    (tmp_path / "domains.toml").write_text("".join(lines), encoding="utf-8")
+    host = "pnode:2 core:8 pu:2 memory:48GiB distance:10,21"
+    many = [argument for _ in range(4) for argument in ("--host", host)]
+    started = time.monotonic()
+    process = start_placer(["explain", tmp_path / "domains.toml", *many, "--time-limit", "3"])
+    process.communicate()
+    assert time.monotonic() - started <= _most(3.0)
+    assert process.returncode in {3, 4}
+    tried("time-limit", 1)
