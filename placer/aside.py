@@ -210,7 +210,7 @@ def take_names(begun: Mapping[Path, Path]) -> None:
         for target, fresh in begun.items():
             if is_empty_folder(target):
                 mode = target.stat().st_mode
-                _replace_empty(fresh, target)
+                _rename_unless_full(fresh, target)
                 undo.append(partial(_leave_empty, target, fresh, mode))
             elif os.path.lexists(target):
                 _exchange(fresh, target)
@@ -237,8 +237,8 @@ def is_empty_folder(path: Path) -> bool:
         return False
 
 
-def _replace_empty(fresh: Path, target: Path) -> None:
-    """Let a folder take the place of an empty one.
+def _rename_unless_full(fresh: Path, target: Path) -> None:
+    """Rename a folder, to the place of an empty one too; FileExistsError where it holds anything.
 
     Not by an exchange: the kernel refuses where something was put into it meanwhile.
     """
@@ -277,12 +277,7 @@ def _rename_new(fresh: Path, target: Path) -> None:
             return
         if error.errno not in _UNKNOWN:
             raise
-        try:
-            fresh.rename(target)
-        except OSError as refused:
-            if refused.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise FileExistsError(errno.EEXIST, refused.strerror, str(target)) from refused
-            raise
+        _rename_unless_full(fresh, target)
 
 
 def _renameat2(old: Path, new: Path, flags: int) -> None:

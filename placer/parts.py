@@ -11,15 +11,13 @@ from typing import Final
 from placer.alarm import Alarm
 from placer.answer import Answer, Keep, Limits, Progress
 from placer.check import check_placement
-from placer.cost import level_values
 from placer.engine import Engine, Failure
 from placer.errors import EngineError
 from placer.fleet.divide import Share, divide, problem_of
-from placer.fleet.part import placement_of
+from placer.fleet.part import better_of, placement_of
 from placer.pipeline import find_answer
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
-from placer.result import rank
 
 _PARTS_SHARE: Final = 0.6
 """Of the time, how much the parts may take; the rest is for the whole."""
@@ -82,7 +80,7 @@ def find_answer_by_parts(
         there = {placed.domain for placed in found}
         found.extend(placed for placed in noted if placed.domain not in there)
     rest = _rest_of(limits, started, interrupted=interrupted)
-    begin = _better(problem, _start_of(problem, found), start)
+    begin = better_of(problem, _start_of(problem, found), start)
     answer = find_answer(problem, rest, progress, begin, keep)
     answer.interrupted |= interrupted
     return answer
@@ -130,13 +128,6 @@ def _rest_of(limits: Limits, started: float, *, interrupted: bool) -> Limits:
     if work is not None:
         work -= _PARTS_SHARE * work
     return replace(limits, time_limit=seconds, work=work)
-
-
-def _better(problem: Problem, one: Placement | None, other: Placement | None) -> Placement | None:
-    """The better of two placements, either of which may not be there."""
-    known = [placement for placement in (one, other) if placement is not None]
-    loose = replace(problem, allow_partial=True)
-    return min(known, key=lambda found: rank(level_values(loose, found)), default=None)
 
 
 def _start_of(problem: Problem, found: Sequence[PlacedDomain]) -> Placement | None:

@@ -20,7 +20,7 @@ from placer.errors import ModelError
 from placer.fleet.bounds import all_local, cost_bound, least_costs, plain_part
 from placer.fleet.engine import is_fleet, place_fleet
 from placer.fleet.neighbourhood import improve
-from placer.fleet.part import part_of, placement_of
+from placer.fleet.part import better_of, part_of, placement_of
 from placer.fleet.patterns import patterns_bytes
 from placer.fleet.plan import Fleet
 from placer.fleet.residual import host_without
@@ -232,12 +232,8 @@ class _Batch:
         """
         given = None if self.given is None else self._completed(self.given)
         if given is None or len(given.domains) < _NEARLY_ALL * len(self.problem.domains):
-            return self._better(given, self._start_anew(relaxed))
+            return better_of(self.problem, given, self._start_anew(relaxed))
         return given
-
-    def _better(self, one: Placement | None, other: Placement | None) -> Placement | None:
-        found = [placement for placement in (one, other) if placement is not None]
-        return min(found, key=lambda it: rank(level_values(self.problem, it)), default=None)
 
     def _start_anew(self, relaxed: _Plain) -> Placement | None:
         if relaxed.placement is not None and self._is_valid(relaxed.placement):

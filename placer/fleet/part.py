@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from placer.cost import pages_moved
+from placer.cost import level_values, pages_moved
 from placer.domain import Domain
 from placer.host import Host
 from placer.placement import PlacedDomain, Placement
 from placer.problem import Problem
+from placer.result import rank
 
 
 def may_run_on(domain: Domain, host: Host) -> bool:
@@ -97,6 +98,13 @@ def placement_of(problem: Problem, placed: Iterable[PlacedDomain]) -> Placement:
         domains=tuple(by_name[d.name] for d in problem.domains if d.name in by_name),
         unplaced=tuple(d.name for d in problem.domains if d.name not in by_name),
     )
+
+
+def better_of(problem: Problem, one: Placement | None, other: Placement | None) -> Placement | None:
+    """Return the better of two placements, either of which may not be there."""
+    known = [placement for placement in (one, other) if placement is not None]
+    loose = replace(problem, allow_partial=True)
+    return min(known, key=lambda found: rank(level_values(loose, found)), default=None)
 
 
 def kept_together(problem: Problem) -> list[list[str]]:
